@@ -1,0 +1,124 @@
+import { benchLog } from './log.mjs';
+import { Product } from './product.mjs';
+
+const IN_FLIGHT = 64;
+const MIB_COUNT = 10_000;
+
+const echo = (task_id, ...depends_on) => ({ task_id, worker: 'system.echo', input: { value: task_id }, depends_on });
+/** Three no-op tasks, one after the other. */
+const plan = { tasks: [echo('one'), echo('two', 'one'), echo('three', 'two')] };
+
+const quantile = (values, share) => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+};
+
+/** Does `work` `count` times with so many at once; returns how long each took, in ms. */
+export const inFlight = async (count, at_once, work) => {
+  const took = [];
+  let next = 0;
+  const loop = async () => {
+    while (next < count) {
+      const index = next++;
+      const began = performance.now();
+      await work(index);
+      took.push(performance.now() - began);
+    }
+  };
+  await Promise.all(Array.from({ length: at_once }, loop));
+  return took;
+};
+
+const mission = async (product, index) => {
+  const answer = await product.call(
+    'POST',
+    '/v1/engine/missions',
+    { goal: `Bench ${index}`, plan },
+    { prefer: 'wait=60' },
+  );
+  if (answer.status !== 200 || answer.body.status !== 'completed')
+    throw new Error(`mission ${index}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 400)}`);
+  return answer;
+};
+
+const missions = async (product, count, row) => {
+  await inFlight(Math.min(500, count), IN_FLIGHT, (index) => mission(product, index));
+  const before = product.cpu();
+  const began = performance.now();
+  const took = await inFlight(count, IN_FLIGHT, (index) => mission(product, index));
+  const seconds = (performance.now() - began) / 1_000;
+  const used = Object.entries(product.cpu()).map(([name, cpu]) => [name, ((cpu - before[name]) * 1_000) / count]);
+  row('3-task missions/s, 64 in flight', count / seconds, '≥ 250 /s');
+  row('  p99 at 64 in flight', quantile(took, 0.99), 'ms');
+  row(
+    'CPU per mission, everything',
+    used.reduce((total, [, ms]) => total + ms, 0),
+    '≤ 3.5 ms',
+  );
+  for (const [name, ms] of used) row(`  of which ${name}`, ms, 'ms');
+
+  const single = await inFlight(300, 1, (index) => mission(product, index));
+  row('p50 one at a time', quantile(single, 0.5), '≤ 10 ms');
+  row('p99 one at a time', quantile(single, 0.99), '≤ 30 ms');
+};
+
+/** From the answer to a create until a list that was asked for its position shows it. */
+const visibility = async (product, row) => {
+  const took = await inFlight(200, 1, async (index) => {
+    const created = await product.call('POST', '/v1/engine/missions', { goal: `Seen ${index}`, plan, hold: true });
+    const position = encodeURIComponent(created.headers['nexusmon-position']);
+    const began = performance.now();
+    const list = await product.call('GET', `/v1/engine/missions?limit=1&min_position=${position}`);
+    if (list.body.data[0]?.mission_id !== created.body.mission_id) throw new Error('a write was not visible');
+    seen.push(performance.now() - began);
+  });
+  row('write → visible in a read, p99', quantile(seen.splice(0), 0.99), '≤ 250 ms');
+  return took;
+};
+const seen = [];
+
+const total = (figures) => Object.values(figures).reduce((sum, mib) => sum + mib, 0);
+
+const memory = async (product, done, row) => {
+  const left = Math.max(0, MIB_COUNT - done);
+  let peak = 0;
+  const watch = setInterval(() => (peak = Math.max(peak, total(product.memory()))), 1_000);
+  await inFlight(left, IN_FLIGHT, (index) => mission(product, index));
+  clearInterval(watch);
+  row('memory of everything at 10,000 missions, loaded', peak || total(product.memory()), '≤ 700 MiB');
+  await new Promise((wake) => setTimeout(wake, 5_000));
+  const idle = product.memory();
+  row('memory of everything at 10,000 missions, idle', total(idle), '≤ 700 MiB');
+  for (const [name, mib] of Object.entries(idle)) row(`  of which ${name}`, mib, 'MiB');
+};
+
+const option = (options, name, fallback) => {
+  const at = options.indexOf(name);
+  return at < 0 ? fallback : options[at + 1];
+};
+
+export const runBench = async (options) => {
+  const count = Number(option(options, '--missions', 3_000));
+  const only = option(options, '--only', undefined);
+  const row = (name, value, target) =>
+    console.log(`${name.padEnd(52)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)}   ${target}`);
+  const wants = (name) => only === undefined || only === name;
+  console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
+
+  if (wants('log')) await benchLog(row, inFlight, quantile);
+  if (!['missions', 'starts', 'memory', 'reads'].some(wants)) return;
+  let product = await Product.start();
+  try {
+    row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
+    if (wants('missions')) await missions(product, count, row);
+    if (wants('reads')) await visibility(product, row);
+    if (wants('memory')) await memory(product, wants('missions') ? count + 800 : 0, row);
+    if (wants('starts')) {
+      await product.stop();
+      product = await Product.start(product.data_dir);
+      row('npm start, second time', product.start_ms / 1_000, '≤ 5 s');
+    }
+  } finally {
+    await product.remove();
+  }
+};
