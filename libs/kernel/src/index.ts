@@ -1,0 +1,3 @@
+export * from './decider.js';
+export * from './json.js';
+export * from './instant.js';

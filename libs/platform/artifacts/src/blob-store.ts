@@ -1,0 +1,204 @@
+// Blob store
+//
+// Bytes in S3-compatible object storage, addressed by their SHA-256.
+//
+//   B1. The key says what the bytes must be: `blobs/<first two digits>/<sha256>`. Who knows a digest knows the key.
+//   B2. Nothing is believed because it lies there: `verify` reads the bytes and hashes them.
+//   B3. A URL that is given away is for one key, one method, and at most five minutes.
+//   B4. A storage that is away, slow or wrong is `BlobStoreUnavailable`; only "there is no such key" is an answer.
+//
+// Eight S3 operations and no more (of one bucket: exists, make; of one object: head, get, put, and two signatures), so
+// that another storage can take the place of MinIO.
+
+import { createHash } from 'node:crypto';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Transform, type Readable } from 'node:stream';
+import { Client, S3Error } from 'minio';
+import { BlobAbsent, BlobStoreUnavailable } from './errors.js';
+
+export const URL_SECONDS_MAX = 300;
+const ANSWER_TIMEOUT_MS = 10_000;
+/** A transfer that stands still this long is given up. */
+const STALL_TIMEOUT_MS = 15_000;
+const SOCKETS_MAX = 64;
+const DIGEST = /^[0-9a-f]{64}$/;
+const ABSENT_CODES = ['NotFound', 'NoSuchKey'];
+/** Two that start at the same time both find no bucket; the second to make it is told so. */
+const MADE_CODES = ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'];
+
+export type BlobStoreOptions = Readonly<{
+  endpoint: string;
+  access_key: string;
+  secret_key: string;
+  bucket: string;
+  region: string;
+}>;
+
+export type Verification =
+  | Readonly<{ kind: 'verified' }>
+  | Readonly<{ kind: 'absent' }>
+  | Readonly<{ kind: 'differs'; sha256: string; size: number }>;
+
+export const blobKey = (sha256: string): string => {
+  if (!DIGEST.test(sha256)) throw new RangeError(`${JSON.stringify(sha256)} is not a SHA-256 digest`);
+  return `blobs/${sha256.slice(0, 2)}/${sha256}`;
+};
+
+const hasCode = (error: unknown, codes: readonly string[]): boolean =>
+  error instanceof S3Error && codes.includes(error.code ?? '');
+
+export class BlobStore {
+  private readonly client: Client;
+  private readonly bucket: string;
+  private readonly agent: HttpAgent;
+
+  constructor({ endpoint, access_key, secret_key, bucket, region }: BlobStoreOptions) {
+    const { hostname, port, protocol } = new URL(endpoint);
+    const useSSL = protocol === 'https:';
+    const sockets = { keepAlive: true, maxSockets: SOCKETS_MAX };
+    this.agent = useSSL ? new HttpsAgent(sockets) : new HttpAgent(sockets);
+    this.bucket = bucket;
+    this.client = new Client({
+      endPoint: hostname,
+      port: Number(port || (useSSL ? 443 : 80)),
+      useSSL,
+      accessKey: access_key,
+      secretKey: secret_key,
+      // Known beforehand, so that signing a URL asks nobody.
+      region,
+      transportAgent: this.agent,
+      // Whoever calls decides about another try, and the client would print its own.
+      retryOptions: { disableRetry: true },
+    });
+  }
+
+  /** Makes the bucket where it is missing. Also the readiness probe of the storage. */
+  async prepare(): Promise<void> {
+    await this.ask('look for its bucket', async () => {
+      if (await this.client.bucketExists(this.bucket)) return;
+      try {
+        await this.client.makeBucket(this.bucket);
+      } catch (error) {
+        if (!hasCode(error, MADE_CODES)) throw error;
+      }
+    });
+  }
+
+  /** The size of a blob in bytes; undefined when there is none. */
+  async size(sha256: string): Promise<number | undefined> {
+    const key = blobKey(sha256);
+    return this.ask('look for a blob', async () => {
+      try {
+        return (await this.client.statObject(this.bucket, key)).size;
+      } catch (error) {
+        if (hasCode(error, ABSENT_CODES)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Reads the stored bytes and says whether they are what their key says (B2). */
+  async verify(sha256: string, size: number): Promise<Verification> {
+    const stored = await this.size(sha256);
+    if (stored === undefined) return { kind: 'absent' };
+    let read = 0;
+    const hash = createHash('sha256');
+    try {
+      for await (const chunk of await this.open(sha256)) {
+        hash.update(chunk as Buffer);
+        read += (chunk as Buffer).length;
+      }
+    } catch (error) {
+      if (error instanceof BlobAbsent) return { kind: 'absent' };
+      throw error instanceof BlobStoreUnavailable ? error : new BlobStoreUnavailable('send a blob', { cause: error });
+    }
+    const found = hash.digest('hex');
+    return found === sha256 && read === size ? { kind: 'verified' } : { kind: 'differs', sha256: found, size: read };
+  }
+
+  /** The stored bytes, unchecked: whoever reads them hashes them. Throws `BlobAbsent`. */
+  async open(sha256: string): Promise<Readable> {
+    const key = blobKey(sha256);
+    const stream = await this.ask('open a blob', async () => {
+      try {
+        return await this.client.getObject(this.bucket, key);
+      } catch (error) {
+        if (hasCode(error, ABSENT_CODES)) throw new BlobAbsent(sha256);
+        throw error;
+      }
+    });
+    return guardStall(stream);
+  }
+
+  /** Keeps bytes under their own digest, and answers with it. */
+  async put(bytes: Buffer): Promise<string> {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await this.ask('keep a blob', () => this.client.putObject(this.bucket, blobKey(sha256), bytes, bytes.length));
+    return sha256;
+  }
+
+  /** A URL for one PUT of the blob with this digest (B3). */
+  async putUrl(sha256: string, seconds = URL_SECONDS_MAX): Promise<string> {
+    return this.sign('PUT', sha256, seconds);
+  }
+
+  /** A URL for one GET of the blob with this digest (B3). */
+  async getUrl(sha256: string, seconds = URL_SECONDS_MAX): Promise<string> {
+    return this.sign('GET', sha256, seconds);
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async sign(method: 'GET' | 'PUT', sha256: string, seconds: number): Promise<string> {
+    if (!(seconds >= 1 && seconds <= URL_SECONDS_MAX)) throw new RangeError(`a URL cannot last ${seconds} s`);
+    const key = blobKey(sha256);
+    return this.ask('sign a URL', () => this.client.presignedUrl(method, this.bucket, key, Math.floor(seconds)));
+  }
+
+  /** Bounds the wait for an answer, and gives every failure but ours its one name (B4). */
+  private async ask<Answer>(doing: string, work: () => Promise<Answer>): Promise<Answer> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const fail = () => reject(new BlobStoreUnavailable(`${doing} within ${ANSWER_TIMEOUT_MS} ms`));
+      timer = setTimeout(fail, ANSWER_TIMEOUT_MS);
+    });
+    try {
+      return await Promise.race([work(), late]);
+    } catch (error) {
+      if (error instanceof BlobAbsent || error instanceof BlobStoreUnavailable) throw error;
+      throw new BlobStoreUnavailable(doing, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Ends a download that has stopped moving. A reader that is slow to ask for more does not count as standing still. */
+const guardStall = (source: Readable): Readable => {
+  const through = new Transform({
+    transform(chunk, _encoding, done) {
+      arm();
+      done(null, chunk);
+    },
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const fail = () => {
+    if (through.readableLength > 0) arm();
+    else source.destroy(new BlobStoreUnavailable(`send more of a blob within ${STALL_TIMEOUT_MS} ms`));
+  };
+  const arm = () => {
+    clearTimeout(timer);
+    timer = setTimeout(fail, STALL_TIMEOUT_MS);
+  };
+  arm();
+  source.once('error', (error) => through.destroy(error));
+  source.once('close', () => clearTimeout(timer));
+  through.once('close', () => {
+    clearTimeout(timer);
+    source.destroy();
+  });
+  return source.pipe(through);
+};

@@ -1,0 +1,16 @@
+/** The object storage does not answer, or not as it should. The same call may succeed later. */
+export class BlobStoreUnavailable extends Error {
+  override readonly name = 'BlobStoreUnavailable';
+  readonly dependency = 'blob-store';
+  constructor(doing: string, options?: ErrorOptions) {
+    super(`the object storage could not ${doing}`, options);
+  }
+}
+
+/** There is no blob of this digest. */
+export class BlobAbsent extends Error {
+  override readonly name = 'BlobAbsent';
+  constructor(readonly sha256: string) {
+    super(`no blob has the digest ${sha256}`);
+  }
+}

@@ -1,0 +1,3 @@
+export * from './config.js';
+export * from './secrets.js';
+export * from './settings.js';

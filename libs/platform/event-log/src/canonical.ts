@@ -1,0 +1,83 @@
+import { hash } from 'node:crypto';
+import { DEPTH_MAX, findUnkeepable, isKeepable } from '@nexusmon/shared-contract';
+
+/** A value that the log cannot keep: not JSON, too deep, or with text that some store of ours refuses. */
+export class Unkeepable extends Error {
+  override readonly name = 'Unkeepable';
+  readonly path: readonly (string | number)[];
+
+  constructor(value: unknown) {
+    const { path, message } = findUnkeepable(value) ?? { path: [], message: 'not JSON' };
+    super(`${path.length > 0 ? path.join('.') : 'the value'} cannot be kept: ${message}`);
+    this.path = path;
+  }
+}
+
+// Where in the value it was is looked up only when somebody has to be told.
+const REFUSED = new Error('refused');
+
+const write = (value: unknown, depth: number): string => {
+  switch (typeof value) {
+    case 'string':
+      if (!isKeepable(value)) throw REFUSED;
+      return JSON.stringify(value);
+    case 'number':
+      if (!Number.isFinite(value)) throw REFUSED;
+      return JSON.stringify(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      if (value === null) return 'null';
+      if (depth >= DEPTH_MAX) throw REFUSED;
+      return Array.isArray(value) ? writeArray(value, depth) : writeObject(value, depth);
+    default:
+      throw REFUSED;
+  }
+};
+
+const writeArray = (items: readonly unknown[], depth: number): string => {
+  let text = '[';
+  for (let index = 0; index < items.length; index += 1) {
+    if (index > 0) text += ',';
+    text += write(items[index], depth + 1);
+  }
+  return `${text}]`;
+};
+
+const writeObject = (value: object, depth: number): string => {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // A Date, a Map or a Buffer would be written as something else than it is.
+  if (prototype !== null && prototype !== Object.prototype && !isPlainElsewhere(prototype)) throw REFUSED;
+  const fields = value as Record<string, unknown>;
+  let text = '{';
+  // The default order is by UTF-16 code unit, which is the one RFC 8785 asks for.
+  for (const name of Object.keys(fields).sort()) {
+    const field = fields[name];
+    if (field === undefined) continue;
+    if (name === '__proto__' || !isKeepable(name)) throw REFUSED;
+    text += `${text.length > 1 ? ',' : ''}${JSON.stringify(name)}:${write(field, depth + 1)}`;
+  }
+  return `${text}}`;
+};
+
+/** The Object.prototype of another realm (a worker's vm context, a test runner's sandbox). */
+const isPlainElsewhere = (prototype: unknown): boolean =>
+  typeof prototype === 'object' &&
+  prototype !== null &&
+  Object.getPrototypeOf(prototype) === null &&
+  Object.hasOwn(prototype, 'isPrototypeOf');
+
+/**
+ * The one text of a JSON value (RFC 8785). Fields that are undefined do not exist; anything else that is not JSON, or
+ * that some store of ours cannot keep, throws `Unkeepable` with its path.
+ */
+export const canonical = (value: unknown): string => {
+  try {
+    return write(value, 0);
+  } catch (error) {
+    if (error === REFUSED) throw new Unkeepable(value);
+    throw error;
+  }
+};
+
+export const sha256Hex = (content: string | Uint8Array): string => hash('sha256', content, 'hex');

@@ -1,0 +1,258 @@
+// The event log
+//
+// The one way to write: decide on the last state, append the decision's events as one message with an expectation, and
+// answer from the decision.
+//
+//   E1. Nothing is written before the start checks have passed, nor after a connection was lost until the log has been
+//       found as it was left.
+//   E2. A log that contradicts itself is read-only until a person has looked; reads go on.
+//   E3. A message that this connection may not publish is a mistake in the deployment: the process is told to end.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { PermissionViolationError, type NatsConnection } from '@nats-io/nats-core';
+import type { Message, Rejection } from '@nexusmon/kernel';
+import type { Keyring } from '@nexusmon/keys';
+import type { RequestMux } from '@nexusmon/messaging';
+import { LRUCache } from 'lru-cache';
+import { AggregateLog, type LogPorts } from './aggregate-log.js';
+import type { Aggregate, ExecuteOptions, FollowUp, Identified, Loaded, Outcome } from './aggregate.js';
+import { isUnanswered } from './append.js';
+import type { StreamIdentity } from './commit.js';
+import { LogReadOnly, LogUnavailable } from './errors.js';
+import { EventStream, type StreamInfo } from './event-stream.js';
+import { partitionOf, streamName, streamOf } from './names.js';
+import { incarnationOf } from './position.js';
+import {
+  checkpointFaults,
+  configFaults,
+  durabilityFaults,
+  stateFaults,
+  type Checkpoint,
+  type Monitor,
+} from './start-checks.js';
+import type { Held } from './state.js';
+
+const HELD_MAX = 20_000;
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** What a held aggregate costs besides its state: ids, hashes, list of sequences. */
+const HELD_OVERHEAD_BYTES = 2_048;
+const RECHECK_PAUSE_MS = 100;
+
+export type EventLogOptions = Readonly<{
+  connection: NatsConnection;
+  mux: RequestMux;
+  keyring: Keyring;
+  /** How many streams the log was born with. @default 1 */
+  streams?: number;
+  /** Where to ask whether the server syncs; without it the log stays read-only. */
+  monitor: Monitor | undefined;
+  /** Told when this process cannot go on. It must end. */
+  onFatal: (error: Error) => void;
+  /** Milliseconds since 1970. @default Date.now */
+  now_ms?: () => number;
+}>;
+
+export type LogStatus = Readonly<{ writable: true }> | Readonly<{ writable: false; reason: string }>;
+
+type Standing = Readonly<{ incarnation: string; last_sequence: number }>;
+
+export class EventLog {
+  private readonly connection: NatsConnection;
+  private readonly monitor: Monitor | undefined;
+  private readonly onFatal: (error: Error) => void;
+  private readonly streams: readonly EventStream[];
+  private readonly held = new LRUCache<string, Held<unknown>>({
+    max: HELD_MAX,
+    maxSize: HELD_BYTES_MAX,
+    sizeCalculation: ({ since }) => since.state_bytes + HELD_OVERHEAD_BYTES,
+  });
+  private readonly logs = new Map<object, unknown>();
+  private readonly standings = new Map<string, Standing>();
+  private readonly ports: LogPorts;
+  private reason: string | undefined = 'it has not been checked yet';
+  /** From a lost connection until the log has been found again; how often it was lost meanwhile. */
+  private lost: Promise<void> | undefined;
+  private losses = 0;
+
+  constructor({ connection, mux, keyring, streams = 1, monitor, onFatal, now_ms = Date.now }: EventLogOptions) {
+    this.connection = connection;
+    this.monitor = monitor;
+    this.onFatal = onFatal;
+    this.streams = Array.from({ length: streams }, (_, number) => new EventStream(mux, number, streamName(number)));
+    this.ports = {
+      streamOf: (id) => this.streamOf(id),
+      incarnationOf: ({ name }) => this.standingOf(name).incarnation,
+      keyring,
+      held: this.held,
+      now_ms,
+      writable: (deadline_ms) => this.writable(deadline_ms),
+      appended: (stream, sequence) => this.noteAppended(stream.name, sequence),
+      corrupted: (error) => this.refuseWrites(error.message),
+    };
+  }
+
+  /** Reads everything back that a write relies on. Never throws for what it finds: `status` says it. */
+  async start(checkpoints: readonly Checkpoint[] = []): Promise<LogStatus> {
+    const infos = await Promise.all(this.streams.map((stream) => stream.info()));
+    const count = this.streams.length;
+    for (const [number, info] of infos.entries()) {
+      const name = streamName(number);
+      this.standings.set(name, { incarnation: incarnationOf(name, info.created), last_sequence: info.state.last_seq });
+    }
+    const [durability, differences] = await Promise.all([
+      durabilityFaults(this.monitor),
+      checkpointFaults(checkpoints, this.streams),
+    ]);
+    const faults = infos.flatMap((info, number) => [...configFaults(info, number, count), ...stateFaults(info, number)]);
+    const found = [...faults, ...durability, ...differences];
+    this.reason = found.length > 0 ? found.join('; ') : undefined;
+    void this.watch();
+    return this.status();
+  }
+
+  status(): LogStatus {
+    return this.reason === undefined ? { writable: true } : { writable: false, reason: this.reason };
+  }
+
+  /** Compares the log with what others have stored about it; what differs makes it read-only (E2). */
+  async verifyCheckpoints(checkpoints: readonly Checkpoint[]): Promise<LogStatus> {
+    const differences = await checkpointFaults(checkpoints, this.streams);
+    if (differences.length > 0) this.refuseWrites(differences.join('; '));
+    return this.status();
+  }
+
+  /** Nothing is written from here on. */
+  refuseWrites(reason: string): void {
+    this.reason ??= reason;
+  }
+
+  /** The streams as found at the start, for readers and for positions. */
+  identities(): readonly StreamIdentity[] {
+    return this.streams.map(({ number, name }) => ({ number, name, incarnation: this.standingOf(name).incarnation }));
+  }
+
+  /** Adds what runs after each group of an aggregate's commands has been decided. Once per aggregate. */
+  register<State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+    aggregate: Aggregate<State, Command, Event, Refusal>,
+    { follow_up }: Readonly<{ follow_up: FollowUp<State, Command> }>,
+  ): void {
+    this.of(aggregate).followWith(follow_up);
+  }
+
+  /**
+   * Does a command once, however often it is sent. Rejections are values. Throws `LogUnavailable` and `LogReadOnly`,
+   * after which the same command may be sent again, and the faults of errors.ts.
+   */
+  async execute<State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+    aggregate: Aggregate<State, Command, Event, Refusal>,
+    id: string,
+    identified: Identified<Command>,
+    options: ExecuteOptions = {},
+  ): Promise<Outcome<State, Refusal>> {
+    return this.of(aggregate).execute(id, identified, options);
+  }
+
+  /** The state as of the last commit; the aggregate's initial state at revision 0 where there is none. */
+  async load<State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+    aggregate: Aggregate<State, Command, Event, Refusal>,
+    id: string,
+  ): Promise<Loaded<State>> {
+    return this.of(aggregate).load(id);
+  }
+
+  /** Whether the aggregate has seen a command of this id: an unkeyed one is forgotten after a while. */
+  async knows<State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+    aggregate: Aggregate<State, Command, Event, Refusal>,
+    id: string,
+    command_id: string,
+  ): Promise<boolean> {
+    return this.of(aggregate).knows(id, { command_id });
+  }
+
+  private of<State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+    aggregate: Aggregate<State, Command, Event, Refusal>,
+  ): AggregateLog<State, Command, Event, Refusal> {
+    // One log per aggregate object, so its type is the one that it was made with.
+    const known = this.logs.get(aggregate) as AggregateLog<State, Command, Event, Refusal> | undefined;
+    if (known) return known;
+    const log = new AggregateLog(aggregate, this.ports);
+    this.logs.set(aggregate, log);
+    return log;
+  }
+
+  private streamOf(id: string): EventStream {
+    const stream = this.streams[streamOf(partitionOf(id), this.streams.length)];
+    if (!stream) throw new RangeError(`no stream for ${id}`);
+    return stream;
+  }
+
+  private standingOf(name: string): Standing {
+    const standing = this.standings.get(name);
+    if (!standing) throw new LogUnavailable(`stream ${name} has not been found yet`);
+    return standing;
+  }
+
+  private noteAppended(name: string, sequence: number): void {
+    const standing = this.standingOf(name);
+    if (sequence > standing.last_sequence) this.standings.set(name, { ...standing, last_sequence: sequence });
+  }
+
+  private async writable(deadline_ms: number): Promise<void> {
+    if (this.lost) {
+      const left_ms = Math.max(0, deadline_ms - performance.now());
+      const found = this.lost.then(() => true);
+      if (!(await Promise.race([found, pause(left_ms, false, { ref: false })])))
+        throw new LogUnavailable('the connection was lost, and the log has not been found again');
+    }
+    if (this.reason !== undefined) throw new LogReadOnly(this.reason);
+  }
+
+  private async watch(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      if (status.type === 'disconnect') {
+        this.losses += 1;
+        this.lost ??= this.recheck();
+      }
+      if (status.type === 'error' && status.error instanceof PermissionViolationError) this.onFatal(status.error); // E3
+    }
+  }
+
+  /** E1: the server may come back with less than it had acknowledged, and would give its sequences out again. */
+  private async recheck(): Promise<void> {
+    try {
+      for (let losses = 0; losses !== this.losses; ) {
+        losses = this.losses;
+        for (const stream of this.streams) {
+          const info = await this.infoAgain(stream);
+          if (!info) return;
+          const faults = this.returnFaults(stream, info);
+          if (faults.length > 0) this.refuseWrites(faults.join('; '));
+        }
+      }
+    } finally {
+      this.lost = undefined;
+    }
+  }
+
+  private returnFaults({ name, number }: EventStream, info: StreamInfo): string[] {
+    const { incarnation, last_sequence } = this.standingOf(name);
+    const faults = [...configFaults(info, number, this.streams.length), ...stateFaults(info, number)];
+    if (incarnationOf(name, info.created) !== incarnation) faults.push(`${name} was made anew`);
+    else if (info.state.last_seq < last_sequence)
+      faults.push(`${name} had reached ${last_sequence} and came back ending at ${info.state.last_seq}`);
+    return faults;
+  }
+
+  /** Undefined once the connection is closed for good. */
+  private async infoAgain(stream: EventStream): Promise<StreamInfo | undefined> {
+    for (;;) {
+      if (this.connection.isClosed()) return undefined;
+      try {
+        return await stream.info();
+      } catch (error) {
+        if (!isUnanswered(error) && !(error instanceof LogUnavailable)) throw error;
+        await pause(RECHECK_PAUSE_MS, undefined, { ref: false });
+      }
+    }
+  }
+}

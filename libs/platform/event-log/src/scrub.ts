@@ -1,0 +1,110 @@
+// Scrub
+//
+// Reads a stream from one end to the other and recomputes what ties its commits together. The server does not report
+// damage: a flipped bit may silently shorten a log or leave holes, and only the chain shows it.
+//
+//   B1. Every sequence from the first to the end is there and is a commit of ours.
+//   B2. Every commit names the hash of its aggregate's previous commit; the first of an aggregate names none.
+//   B3. Memory is bounded: hashes of aggregates not met for long are forgotten and asked of the leader again.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { RequestMux } from '@nexusmon/messaging';
+import { LRUCache } from 'lru-cache';
+import { StoredCommit } from './commit.js';
+import { CommitUnreadable } from './errors.js';
+import { EventStream } from './event-stream.js';
+import { incarnationOf, type Place } from './position.js';
+
+const HASHES_MAX = 50_000;
+const BUFFERED_MAX = 256;
+/** How often progress is told, and a pause made in which others get the processor. */
+const STRIDE = 500;
+const PAUSE_MS = 5;
+
+export type ScrubOptions = Readonly<{
+  /** Of the user `reader`. */
+  connection: NatsConnection;
+  mux: RequestMux;
+  /** Number and name of the stream. */
+  stream: Readonly<{ number: number; name: string }>;
+  /** The first sequence to read; what lies before was scrubbed earlier. @default 1 */
+  from?: number;
+  /** Ends the scrub where it is: it can go on from there. */
+  signal?: AbortSignal;
+  onProgress?: (reached: Place) => void;
+}>;
+
+export type Scrubbed = Readonly<{
+  /** The last sequence that was read. */
+  reached: number;
+  /** What is wrong, in words; empty when nothing is. */
+  faults: readonly string[];
+}>;
+
+const FAULTS_MAX = 100;
+
+export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
+  const { connection, mux, stream, from = 1, signal, onProgress } = options;
+  const leader = new EventStream(mux, stream.number, stream.name);
+  const { created, state } = await leader.info();
+  const incarnation = incarnationOf(stream.name, created);
+  const chain = new Chain(leader);
+  const faults: string[] = [];
+  let reached = from - 1;
+  if (reached >= state.last_seq) return { reached, faults };
+
+  const consumer = await jetstream(connection).consumers.get(stream.name, {
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: from,
+  });
+  const messages = await consumer.consume({ max_messages: BUFFERED_MAX });
+  const stop = () => messages.stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    for await (const message of messages) {
+      if (message.seq !== reached + 1) faults.push(`${stream.name} has no message ${reached + 1}`);
+      reached = message.seq;
+      const fault = await chain.follow(message);
+      if (fault !== undefined) faults.push(fault);
+      if (reached >= state.last_seq || faults.length >= FAULTS_MAX || signal?.aborted) break;
+      if (reached % STRIDE !== 0) continue;
+      onProgress?.({ incarnation, sequence: reached, index: 0 });
+      await pause(PAUSE_MS);
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    messages.stop();
+  }
+  onProgress?.({ incarnation, sequence: reached, index: 0 });
+  return { reached, faults };
+};
+
+/** Follows each aggregate's chain through the stream. */
+class Chain {
+  private readonly hashes = new LRUCache<string, string>({ max: HASHES_MAX });
+
+  constructor(private readonly leader: EventStream) {}
+
+  async follow(message: ConstructorParameters<typeof StoredCommit>[0]): Promise<string | undefined> {
+    try {
+      const commit = new StoredCommit(message);
+      const { subject, previous, sequence, hash, stored } = commit;
+      if (stored.some((event) => event.subject !== commit.id)) return `commit ${sequence} on ${subject} is of another`;
+      const known = this.hashes.get(subject) ?? (await this.before(commit));
+      this.hashes.set(subject, hash);
+      return previous === known ? undefined : `commit ${sequence} on ${subject} does not follow the one before it`;
+    } catch (error) {
+      if (error instanceof CommitUnreadable) return error.message;
+      throw error;
+    }
+  }
+
+  /** Hash of the commit that this one was appended after, as the leader has it. */
+  private async before({ expected }: StoredCommit): Promise<string> {
+    if (expected === 0) return '';
+    const message = await this.leader.at(expected);
+    return message ? new StoredCommit(message).hash : 'missing';
+  }
+}

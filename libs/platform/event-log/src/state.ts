@@ -1,0 +1,144 @@
+// Carried state
+//
+// A commit may carry the aggregate's state after it, so that a load reads a few commits instead of all. `Nexusmon-State`
+// says which: `self` when this commit carries it; otherwise the sequence of the last commit that does (`-` when none
+// did), then those of the commits since, without this one; `walk` when that list would be too long to keep.
+//
+//   T1. Carried state is a cache. It is used only if it was folded by the same code (`state_version`), and a load that
+//       cannot use it folds every commit instead.
+//   T2. State of up to 8 KiB rides in every commit. Larger state rides again when the commits since the last time weigh
+//       as much as it does, and after `SINCE_MAX` commits at the latest: so carrying at most doubles what is written,
+//       and a load reads at most twice the state, or `SINCE_MAX` commits, at once.
+
+import type { KeyObject } from 'node:crypto';
+import { openText, sealText } from './sealing.js';
+import { SeenCommands, type SeenJson } from './seen-commands.js';
+
+const CARRIED_ALWAYS_BYTES = 8 * 1024;
+/** Together with the largest commit, its headers and base64 this stays below the server's limit of 1 MiB a message. */
+const CARRIED_BYTES_MAX = 512 * 1024;
+const SINCE_MAX = 16;
+/** More sequences than this are not kept in a header: state that large is no longer carried at all. */
+const LISTED_MAX = 256;
+
+/** An aggregate as of its last commit. The state is never changed in place. */
+export type Held<State> = Readonly<{
+  state: State;
+  /** How many commits made it. */
+  revision: number;
+  /** Sequence of its last commit; 0 before the first. */
+  sequence: number;
+  /** Index of the last event in that commit. */
+  index: number;
+  /** Hash of that commit; empty before the first. */
+  hash: string;
+  /** Time of its last event; empty before the first. */
+  time: string;
+  seen: SeenCommands;
+  key_id: string | undefined;
+  since: Since;
+}>;
+
+/** What a load would have to read besides the last commit's carrier. */
+export type Since = Readonly<{
+  carrier: number | undefined;
+  /** Undefined when they are too many to list. */
+  sequences: readonly number[] | undefined;
+  bytes: number;
+  /** Size of the state when it was last written out. */
+  state_bytes: number;
+}>;
+
+export const nothingSince: Since = { carrier: undefined, sequences: [], bytes: 0, state_bytes: 0 };
+
+export const untouched = <State>(state: State): Held<State> => ({
+  state,
+  revision: 0,
+  sequence: 0,
+  index: 0,
+  hash: '',
+  time: '',
+  seen: SeenCommands.none,
+  key_id: undefined,
+  since: nothingSince,
+});
+
+type CarriedJson = Readonly<{ version: number; revision: number; seen: SeenJson; state: unknown }>;
+export type Carried<State> = Readonly<{ revision: number; seen: SeenCommands; state: State }>;
+export type OpenedState<State> = Carried<State> & Readonly<{ state_bytes: number }>;
+
+/** What the seal of a carried state is bound to: this state stands in this commit of this aggregate only. */
+const contextOf = (subject: string, hash: string) => `${subject}\n${hash}`;
+
+export type Key = Readonly<{ key_id: string; secret: KeyObject }>;
+
+export type Carriage = Readonly<{
+  header: string;
+  /** Line 2, where the state rides. */
+  line: string | undefined;
+  since: (sequence: number) => Since;
+}>;
+
+type Riding = Readonly<{
+  subject: string;
+  hash: string;
+  line_bytes: number;
+  version: number;
+  /** Undefined where the aggregate has none. 'destroyed': the state may hold nothing that could be sealed again. */
+  key: Key | 'destroyed' | undefined;
+}>;
+
+/** Whether and how the state after a commit rides in it (T2). `before` is as of the commit before. */
+export const carry = <State>(before: Since, after: Carried<State>, riding: Riding): Carriage => {
+  const since_bytes = before.bytes + riding.line_bytes;
+  const count = before.sequences?.length ?? LISTED_MAX;
+  const due = (bytes: number) => bytes <= CARRIED_ALWAYS_BYTES || since_bytes >= bytes || count >= SINCE_MAX - 1;
+  // Writing large state out only to learn its size is what this avoids: its last known size decides first.
+  const text = due(before.state_bytes) && riding.key !== 'destroyed' ? stateText(after, riding.version) : undefined;
+  const state_bytes = text === undefined ? before.state_bytes : Buffer.byteLength(text);
+  const rides = state_bytes <= CARRIED_BYTES_MAX && due(state_bytes);
+  if (text !== undefined && rides) {
+    const line = riding.key && riding.key !== 'destroyed' ? sealedLine(text, riding.key, riding) : text;
+    return { header: 'self', line, since: (sequence) => ({ carrier: sequence, sequences: [], bytes: 0, state_bytes }) };
+  }
+  const { carrier, sequences } = before;
+  return {
+    header: sequences ? [carrier ?? '-', ...sequences].join(',') : 'walk',
+    line: undefined,
+    since: (sequence) => ({
+      carrier,
+      sequences: sequences && sequences.length < LISTED_MAX ? [...sequences, sequence] : undefined,
+      bytes: since_bytes,
+      state_bytes,
+    }),
+  };
+};
+
+const stateText = <State>({ state, revision, seen }: Carried<State>, version: number): string => {
+  const carried: CarriedJson = { version, revision, seen: seen.toJson(), state };
+  return JSON.stringify(carried);
+};
+
+const sealedLine = (text: string, { key_id, secret }: Key, { subject, hash }: Riding): string =>
+  JSON.stringify({ $sealed: sealText(text, key_id, secret, contextOf(subject, hash)) });
+
+/** Undefined when the state cannot be used (T1): other code folded it, or its key has been destroyed. */
+export const openCarried = <State>(
+  line: string,
+  { subject, hash, version, secret }: { subject: string; hash: string; version: number; secret: KeyObject | undefined },
+): OpenedState<State> | undefined => {
+  const outer = JSON.parse(line) as CarriedJson | { $sealed: string };
+  if ('$sealed' in outer && !secret) return undefined;
+  const text = '$sealed' in outer && secret ? openText(outer.$sealed, secret, contextOf(subject, hash)) : line;
+  const carried = JSON.parse(text) as CarriedJson;
+  if (carried.version !== version) return undefined;
+  const { revision, seen, state } = carried;
+  return { revision, seen: SeenCommands.fromJson(seen), state: state as State, state_bytes: Buffer.byteLength(text) };
+};
+
+/** The commits that a load reads before the last one; undefined when it has to walk them all. */
+export const readBefore = (header: string): { carrier: number | undefined; sequences: readonly number[] } | undefined => {
+  if (!/^(-|[0-9]+)(,[0-9]+)*$/.test(header)) return undefined;
+  const [carrier = '-', ...sequences] = header.split(',');
+  return { carrier: carrier === '-' ? undefined : Number(carrier), sequences: sequences.map(Number) };
+};

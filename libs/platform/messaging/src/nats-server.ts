@@ -1,0 +1,206 @@
+// NATS server
+//
+// Nest's transport for requests between contexts. One connection per context, one queue group per context, so that any
+// number of processes share its requests. Nest's own transport parses twice, makes a stream of every answer and cannot
+// drain; this one does as little as the subject needs.
+//
+//   N1. Every request that was received is answered: with a reply of its handler, a refusal, or why there is none.
+//   N2. No message ends the loop: what is not JSON, not keepable or not of the schema is a refusal.
+//   N3. At most `REQUESTS_MAX` requests of a context are worked on at once; the next is told to come again.
+//   N4. Draining stops the intake, then waits for what was taken; only then may connections close.
+
+import { Catch, type ExceptionFilter } from '@nestjs/common';
+import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { findUnkeepable, type Refusal, type Reply } from '@nexusmon/shared-contract';
+import { counter, histogram, withRemoteSpan, type Logger } from '@nexusmon/telemetry';
+import { isObservable, lastValueFrom, throwError, type Observable } from 'rxjs';
+import type { z } from 'zod';
+import { contextOfSubject, type HandlerExtras } from './handle.js';
+import { TRACEPARENT } from './message-client.js';
+import { INTERNAL, isDependent } from './unavailable.js';
+
+/** Generous, since long polls and waiting answers count too. */
+const REQUESTS_MAX = 4_096;
+const RETRY_AFTER_SECONDS = 1;
+
+const requestSeconds = histogram('nexusmon_request_duration_seconds', { says: 'Requests between contexts.' });
+const requestsFailed = counter('nexusmon_requests_failed', { says: 'Requests answered without an answer.' });
+
+type Unavailability = Extract<Reply<never>, { kind: 'unavailable' }>;
+
+const unavailable = (dependency: string, detail: string): Unavailability => ({
+  kind: 'unavailable',
+  unavailable: { dependency, detail, retry_after_seconds: RETRY_AFTER_SECONDS },
+});
+
+const refused = (refusal: Refusal): Reply<never> => ({ kind: 'refused', refusal });
+
+type Read = Readonly<{ ok: true; request: unknown }> | Readonly<{ ok: false; refusal: Refusal }>;
+
+const malformed = (detail: string): Read => ({ ok: false, refusal: { code: 'malformed', detail } });
+
+const pointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${String(part)}`).join('');
+
+/** Parses once. What the schema says of a value is asked only after it is known that every store can keep it. */
+const readRequest = (data: Uint8Array, schema: z.ZodType): Read => {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8'));
+  } catch {
+    return malformed('the request is not JSON');
+  }
+  const unkeepable = findUnkeepable(value);
+  if (unkeepable)
+    return {
+      ok: false,
+      refusal: {
+        code: 'invalid',
+        detail: 'the request holds what cannot be kept',
+        errors: [{ path: pointer(unkeepable.path), message: unkeepable.message }],
+      },
+    };
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return { ok: true, request: parsed.data };
+  const errors = parsed.error.issues.map(({ path, message }) => ({ path: pointer(path), message }));
+  return { ok: false, refusal: { code: 'invalid', detail: 'the request is not as its schema says', errors } };
+};
+
+/** Nest hides what a handler threw behind `Internal server error`; this hands it on to where it is logged once. */
+@Catch()
+export class FaultsPass implements ExceptionFilter {
+  catch(fault: unknown): Observable<never> {
+    return throwError(() => fault);
+  }
+}
+
+export type ContextConnection = Readonly<{ context: string; connection: NatsConnection }>;
+
+type Route = Readonly<{ subject: string; context: string; schema: z.ZodType; handler: MessageHandler }>;
+
+export class NatsServer extends Server implements CustomTransportStrategy {
+  private readonly subscriptions: Subscription[] = [];
+  private readonly working = new Map<string, number>();
+  private idle: (() => void) | undefined;
+
+  constructor(
+    private readonly connections: () => readonly ContextConnection[],
+    private readonly log: Logger,
+  ) {
+    super();
+  }
+
+  listen(callback: (error?: unknown) => void): void {
+    const connections = new Map(this.connections().map(({ context, connection }) => [context, connection]));
+    for (const [subject, handler] of this.messageHandlers) {
+      const context = contextOfSubject(subject);
+      const connection = connections.get(context);
+      const { schema } = (handler.extras ?? {}) as Partial<HandlerExtras>;
+      if (!connection || !schema) {
+        callback(new Error(`${subject}: ${connection ? 'made without @Handle' : `this process is not ${context}`}`));
+        return;
+      }
+      this.subscribe(connection, { subject, context, schema, handler });
+    }
+    callback();
+  }
+
+  /** How many requests are being worked on. */
+  get size(): number {
+    return [...this.working.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Stops the intake and waits for what was taken (N4). The server keeps answering until then. */
+  async drain(): Promise<void> {
+    await Promise.all(this.subscriptions.splice(0).map((subscription) => subscription.drain()));
+    if (this.size > 0) await this.whenIdle();
+  }
+
+  private whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.idle = resolve;
+    });
+  }
+
+  /** Nothing: Nest closes its transport before any module has ended its intake. `drain` is what ends it. */
+  close(): void {}
+
+  on(): never {
+    throw new Error('this transport has no events of its own');
+  }
+
+  unwrap<Result>(): Result {
+    return this.connections() as Result;
+  }
+
+  private subscribe(connection: NatsConnection, route: Route): void {
+    const subscription = connection.subscribe(route.subject, {
+      queue: route.context,
+      callback: (error, message) => {
+        if (error) this.log.error({ msg: 'subscription failed', subject: route.subject, error });
+        else void this.answer(message, route);
+      },
+    });
+    this.subscriptions.push(subscription);
+  }
+
+  private async answer(message: Msg, route: Route): Promise<void> {
+    const { context, subject } = route;
+    const working = this.working.get(context) ?? 0;
+    if (working >= REQUESTS_MAX) {
+      this.respond(message, unavailable(context, 'too many requests at once'), route);
+      return;
+    }
+    this.working.set(context, working + 1);
+    const began_ms = performance.now();
+    try {
+      this.respond(message, await this.reply(message, route), route);
+    } finally {
+      requestSeconds((performance.now() - began_ms) / 1_000, { subject });
+      this.working.set(context, (this.working.get(context) ?? 1) - 1);
+      if (this.idle && this.size === 0) this.idle();
+    }
+  }
+
+  private async reply(message: Msg, { subject, schema, handler }: Route): Promise<Reply<unknown>> {
+    const attributes = { 'messaging.system': 'nats', 'messaging.destination.name': subject };
+    const read = readRequest(message.data, schema);
+    if (!read.ok) return refused(read.refusal);
+    return withRemoteSpan(message.headers?.get(TRACEPARENT), subject, attributes, async (span) => {
+      try {
+        const answer: unknown = await handler(read.request);
+        return (isObservable(answer) ? await lastValueFrom(answer) : answer) as Reply<unknown>;
+      } catch (error) {
+        span.recordException(error instanceof Error ? error : String(error));
+        return this.fault(subject, error);
+      }
+    });
+  }
+
+  private fault(subject: string, error: unknown): Reply<never> {
+    const dependency = isDependent(error) ? error.dependency : INTERNAL;
+    requestsFailed({ subject, dependency });
+    this.log.error({ msg: 'request failed', subject, dependency, error });
+    if (isDependent(error)) return unavailable(error.dependency, error.message);
+    return unavailable(INTERNAL, 'the service failed on this request; its log says why');
+  }
+
+  private respond(message: Msg, reply: Reply<unknown>, { subject }: Route): void {
+    if (!message.reply) return;
+    try {
+      message.respond(JSON.stringify(reply));
+    } catch (error) {
+      // Larger than the server takes, or the connection has gone: the asker learns it from this, or by waiting.
+      const { unavailable: why } = this.fault(subject, error) as Unavailability;
+      this.respondShortly(message, { kind: 'unavailable', unavailable: why });
+    }
+  }
+
+  private respondShortly(message: Msg, reply: Unavailability): void {
+    try {
+      message.respond(JSON.stringify(reply));
+    } catch (error) {
+      this.log.warn({ msg: 'answer not sent', subject: message.subject, error });
+    }
+  }
+}

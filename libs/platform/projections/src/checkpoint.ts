@@ -1,0 +1,72 @@
+// How far somebody has read, kept in the same transaction as what was made of it.
+
+import type { Checkpoint } from '@nexusmon/event-log';
+import { streamName } from '@nexusmon/event-log';
+import type { Sql } from './database.js';
+
+export type Reached = Readonly<{ stream: number; incarnation: string; sequence: number; hash: string }>;
+
+/** For a context's first migration. */
+export const checkpointDdl = (schema: string): string => `
+create table if not exists ${schema}.checkpoint (
+  name text not null,
+  stream integer not null,
+  incarnation text not null,
+  sequence bigint not null,
+  hash text not null,
+  primary key (name, stream)
+);`;
+
+type CheckpointRow = { stream: number; incarnation: string; sequence: string | number; hash: string };
+
+export class Checkpoints {
+  constructor(
+    private readonly schema: string,
+    private readonly name: string,
+  ) {}
+
+  async read(sql: Sql): Promise<readonly Reached[]> {
+    const { rows } = await sql.query<CheckpointRow>(
+      `select stream, incarnation, sequence, hash from ${this.schema}.checkpoint where name = $1`,
+      [this.name],
+    );
+    return rows.map((row) => ({ ...row, sequence: Number(row.sequence) }));
+  }
+
+  /** Makes the rows that are missing: nothing read yet. */
+  async begin(sql: Sql, streams: readonly Readonly<{ number: number; incarnation: string }>[]): Promise<void> {
+    for (const { number, incarnation } of streams)
+      await sql.query(
+        `insert into ${this.schema}.checkpoint (name, stream, incarnation, sequence, hash)
+         values ($1, $2, $3, 0, '') on conflict do nothing`,
+        [this.name, number, incarnation],
+      );
+  }
+
+  /**
+   * Moves from where this process believes it stands. False when another process has moved it meanwhile, or when the
+   * row belongs to another incarnation: then nothing of the transaction may stand.
+   */
+  async move(sql: Sql, from: number, to: Reached): Promise<boolean> {
+    const { count } = await sql.query(
+      `update ${this.schema}.checkpoint set sequence = $4, hash = $5
+       where name = $1 and stream = $2 and incarnation = $3 and sequence = $6`,
+      [this.name, to.stream, to.incarnation, to.sequence, to.hash, from],
+    );
+    return count === 1;
+  }
+
+  /** Moves forward to at least there; where several processes do the same work, the farthest counts. */
+  async raise(sql: Sql, to: Reached): Promise<void> {
+    await sql.query(
+      `update ${this.schema}.checkpoint set sequence = $4, hash = $5
+       where name = $1 and stream = $2 and incarnation = $3 and sequence < $4`,
+      [this.name, to.stream, to.incarnation, to.sequence, to.hash],
+    );
+  }
+
+  /** In the form in which the event log compares them with itself. */
+  asFound(reached: readonly Reached[]): Checkpoint[] {
+    return reached.map(({ stream, ...rest }) => ({ name: this.name, stream: streamName(stream), ...rest }));
+  }
+}

@@ -1,0 +1,14 @@
+export * from './checkpoint.js';
+export * from './clock-loop.js';
+export { Database, isPassing, type DatabaseOptions, type Result, type Row, type Sql } from './database.js';
+export * from './digest.js';
+export type { Follower } from './follower.js';
+export { FeedCommit, LogFeed, WHOLE_COMMIT, type LogFeedOptions, type Readable } from './log-feed.js';
+export { LogHalted } from './log-reader.js';
+export * from './migrate.js';
+export * from './projection.js';
+export { ProjectionRunner, type ProjectionHealth } from './projection-runner.js';
+export * from './projections.js';
+export { ReactorRunner, type Reactor } from './reactor.js';
+export { Store, Table, TableStore, type Key, type TableDefinition } from './store.js';
+export { readPage, type PageAnswer, type PageQuery } from './page.js';

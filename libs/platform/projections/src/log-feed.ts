@@ -1,0 +1,252 @@
+// Log feed
+//
+// One reader per process and stream, from which everybody in the process takes: projections, reactors, live listeners.
+//
+//   F1. A follower gets every commit after its start exactly once and in the order of its stream. There is no order
+//       across streams.
+//   F2. A commit is parsed once, and only if somebody asks what is in it.
+//   F3. Nobody holds up the others for long: who does not take what is offered falls behind, reads on by itself, and
+//       rejoins when it has caught up.
+//   F4. What halts the reader halts every follower, with the reason.
+
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import {
+  Catalogues,
+  Commit,
+  decodePosition,
+  encodePosition,
+  type Aggregate,
+  type LogMessage,
+  type Position,
+  type PositionVector,
+  type RecordedEvent,
+  type StreamIdentity,
+} from '@nexusmon/event-log';
+import type { Message, Rejection } from '@nexusmon/kernel';
+import type { Keyring } from '@nexusmon/keys';
+import { gauge, type Logger } from '@nexusmon/telemetry';
+import { Follower, type Feed } from './follower.js';
+import { LogHalted, LogReader, type StreamStanding } from './log-reader.js';
+
+/** What of an aggregate its readers need. */
+export type Readable = Readonly<Pick<Aggregate<unknown, Message, Message, Rejection>, 'context' | 'name' | 'events'>>;
+
+/** A commit that is opened once for all who read it. */
+export class FeedCommit extends Commit {
+  private opened: Promise<readonly RecordedEvent[]> | undefined;
+
+  /** All its events, opened and in their latest version. Throws `UnknownEventVersion`. */
+  events(): Promise<readonly RecordedEvent[]> {
+    // A failure is not kept: keys that could not be fetched now may be there at the next try.
+    this.opened ??= this.open().catch((error: unknown) => {
+      this.opened = undefined;
+      throw error;
+    });
+    return this.opened;
+  }
+}
+
+export type LogFeedOptions = Readonly<{
+  /** Of the user `reader`, who may follow the log and append nothing. */
+  connection: NatsConnection;
+  streams: number;
+  log: Logger;
+}>;
+
+/** A position (text), or the words `start` and `now`. */
+export type TailStart = string;
+
+/** A place after which every event of its commit is known. */
+export const WHOLE_COMMIT = 999_999;
+
+/** Injectable: the class is its own token. */
+export class LogFeed implements Feed {
+  private readonly followers = new Set<Follower>();
+  private readonly dispatched = new Map<number, number>();
+  private readonly stop = new AbortController();
+  private readonly readables = new Map<string, Readable>();
+  private catalogues = new Catalogues([]);
+  private keyring: Keyring | undefined;
+  private standings: readonly StreamStanding[] = [];
+  private running: readonly Promise<void>[] = [];
+  private halted: LogHalted | undefined;
+  private readonly endGauge: () => void;
+
+  private constructor(
+    private readonly connection: NatsConnection,
+    private readonly reader: LogReader,
+    private readonly log: Logger,
+  ) {
+    this.endGauge = gauge('nexusmon_log_sequence', { says: 'Last sequence read of each stream.' }, () =>
+      [...this.dispatched].map(([stream, value]) => ({ value, labels: { stream } })),
+    );
+  }
+
+  static async connect({ connection, streams, log }: LogFeedOptions): Promise<LogFeed> {
+    const reader = new LogReader(jetstream(connection), await jetstreamManager(connection, { checkAPI: false }), log);
+    const feed = new LogFeed(connection, reader, log);
+    feed.standings = await Promise.all(Array.from({ length: streams }, (_, number) => reader.standing(number)));
+    void feed.watch();
+    return feed;
+  }
+
+  /** Any context's keys open any context's text: the first one given is used. */
+  openWith(keyring: Keyring): void {
+    this.keyring ??= keyring;
+  }
+
+  /** Whose events may be asked for. */
+  know(aggregates: readonly Readable[]): void {
+    const before = this.readables.size;
+    for (const aggregate of aggregates) {
+      const key = `${aggregate.context}.${aggregate.name}`;
+      if (!this.readables.has(key)) this.readables.set(key, aggregate);
+    }
+    if (this.readables.size > before) this.catalogues = new Catalogues([...this.readables.values()]);
+  }
+
+  /** The streams as they were found at the start. */
+  identities(): readonly StreamStanding[] {
+    return this.standings;
+  }
+
+  /** The end of the log as it was found at the start: who has reached it has caught up. */
+  startHead(): PositionVector {
+    return new Map(
+      this.standings
+        .filter(({ last_sequence }) => last_sequence > 0)
+        .map(({ number, incarnation, last_sequence: sequence }) => [number, { incarnation, sequence, index: 0 }]),
+    );
+  }
+
+  /** How far the process has read, as text. */
+  position(): Position {
+    return encodePosition(
+      new Map(
+        this.standings.map(({ number, incarnation }) => [
+          number,
+          { incarnation, sequence: this.dispatched.get(number) ?? 0, index: WHOLE_COMMIT },
+        ]),
+      ),
+    );
+  }
+
+  get fault(): string | undefined {
+    return this.halted?.message;
+  }
+
+  /** One commit by its sequence; undefined when it is not there. */
+  async at(stream: number, sequence: number): Promise<FeedCommit | undefined> {
+    const standing = this.standings[stream];
+    const message = standing && (await this.reader.at(stream, sequence));
+    return standing && message ? this.decode(message, standing) : undefined;
+  }
+
+  /** Follows from the commit after each given sequence; a stream that is not named is read from its beginning. */
+  follow(after: ReadonlyMap<number, number>, { patient = true }: Readonly<{ patient?: boolean }> = {}): Follower {
+    const next = new Map(this.standings.map(({ number }) => [number, (after.get(number) ?? 0) + 1]));
+    const follower = new Follower(this, next, patient);
+    if (this.halted) follower.halt(this.halted);
+    this.followers.add(follower);
+    return follower;
+  }
+
+  /**
+   * Commits after a position, then live, until the signal aborts: for one reader outside the process. `now` begins with
+   * what comes next; a position that cannot be compared with this log is refused by `undefined`.
+   */
+  tail(from: TailStart, signal: AbortSignal): AsyncGenerator<FeedCommit, void, void> | undefined {
+    const after = this.sequencesOf(from);
+    if (!after) return undefined;
+    const follower = this.follow(after, { patient: false });
+    return drainFollower(follower, signal);
+  }
+
+  /** Once all that must see everything from their checkpoint on have been added. */
+  start(): void {
+    this.running = this.standings.map((stream) => this.run(stream));
+  }
+
+  async close(): Promise<void> {
+    this.stop.abort();
+    for (const follower of [...this.followers]) follower.close();
+    await Promise.all(this.running);
+    this.endGauge();
+  }
+
+  forget(follower: Follower): void {
+    this.followers.delete(follower);
+  }
+
+  dispatchedOf(stream: number): number {
+    return this.dispatched.get(stream) ?? 0;
+  }
+
+  async *readBehind(stream: number, from: number, signal: AbortSignal): AsyncGenerator<FeedCommit, void, void> {
+    const standing = this.standings[stream];
+    if (!standing) throw new RangeError(`no stream ${stream}`);
+    for await (const message of this.reader.read(standing, from, signal)) yield this.decode(message, standing);
+  }
+
+  private sequencesOf(from: TailStart): ReadonlyMap<number, number> | undefined {
+    if (from === 'start') return new Map();
+    if (from === 'now') return new Map(this.standings.map(({ number }) => [number, this.dispatchedOf(number)]));
+    const vector = decodePosition(from);
+    if (!vector) return undefined;
+    const comparable = [...vector].every(
+      ([number, { incarnation }]) => this.standings[number]?.incarnation === incarnation,
+    );
+    return comparable ? new Map([...vector].map(([number, { sequence }]) => [number, sequence])) : undefined;
+  }
+
+  private async run(stream: StreamStanding): Promise<void> {
+    const { number } = stream;
+    const from = Math.min(...[...this.followers].map((follower) => follower.nextOf(number)), stream.last_sequence + 1);
+    this.dispatched.set(number, from - 1);
+    try {
+      for await (const commit of this.readBehind(number, from, this.stop.signal)) await this.dispatch(number, commit);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.halted =
+        error instanceof LogHalted ? error : new LogHalted(`reading ${stream.name}: ${reason}`, { cause: error });
+      this.log.error({ msg: 'log feed halted', stream: stream.name, error: this.halted });
+      for (const follower of this.followers) follower.halt(this.halted);
+    }
+  }
+
+  private async dispatch(stream: number, commit: FeedCommit): Promise<void> {
+    this.dispatched.set(stream, commit.sequence);
+    for (const follower of this.followers) {
+      if (follower.offer(stream, commit)) continue;
+      await follower.room();
+      follower.insist(stream, commit);
+    }
+  }
+
+  private decode(message: LogMessage, stream: StreamIdentity): FeedCommit {
+    if (!this.keyring) throw new Error('the feed was started before it was given keys');
+    return new FeedCommit(message, this.catalogues, this.keyring, stream);
+  }
+
+  private async watch(): Promise<void> {
+    for await (const status of this.connection.status()) if (status.type === 'reconnect') this.reader.restart();
+  }
+}
+
+const TAIL_BATCH = 64;
+
+async function* drainFollower(follower: Follower, signal: AbortSignal): AsyncGenerator<FeedCommit, void, void> {
+  const close = () => follower.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    while (!signal.aborted) {
+      const commits = await follower.take(TAIL_BATCH);
+      if (commits.length === 0) return;
+      yield* commits;
+    }
+  } finally {
+    signal.removeEventListener('abort', close);
+    follower.close();
+  }
+}

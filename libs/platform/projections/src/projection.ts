@@ -1,0 +1,138 @@
+// Projection: what is derived from the log and can be thrown away. `ProjectionRunner` runs it.
+//
+//   P1. Rows hold only what events say: no clock, no serials, nothing random. Two runs over the same log give the same
+//       rows, and `digestTable` says so.
+
+import { messageOf, type Aggregate, type RecordedEvent } from '@nexusmon/event-log';
+import type { Message, Rejection } from '@nexusmon/kernel';
+import type { Row } from './database.js';
+import type { FeedCommit, Readable } from './log-feed.js';
+import type { Store, TableDefinition } from './store.js';
+
+/** A commit with its events opened. */
+export type OpenCommit = Readonly<{ commit: FeedCommit; events: readonly RecordedEvent[] }>;
+
+export type Projection = Readonly<{
+  /** `<context>.<noun>`: what its checkpoint is called. */
+  name: string;
+  /** Whose schema and role it uses. */
+  context: string;
+  reads: readonly Readable[];
+  tables: readonly TableDefinition[];
+  /** Folds a batch. Called again with the same commits when the transaction did not stand. */
+  on: (commits: readonly OpenCommit[], store: Store) => Promise<void> | void;
+}>;
+
+const STREAMS_MAX = 64;
+
+/** Orders by place in the log, over all streams, and never changes: what lists are sorted by. */
+export const orderOf = (commit: FeedCommit): number => commit.sequence * STREAMS_MAX + commit.stream.number;
+
+/** What the log says of an aggregate beside its state. */
+export type AggregateMeta = Readonly<{
+  id: string;
+  /** Text for `Nexusmon-Position` and the like: where the last event stands. */
+  position: string;
+  created_at: string;
+  /** Time of the last event. */
+  updated_at: string;
+  correlation_id: string;
+  /** Of the commit that is folded; what else a view needs of an event it finds here. */
+  events: readonly RecordedEvent[];
+}>;
+
+export type AggregateView<State, Command extends Message, Event extends Message, Refusal extends Rejection> = Readonly<{
+  name: string;
+  context: string;
+  aggregate: Aggregate<State, Command, Event, Refusal>;
+  /** With its schema. Made by `aggregateViewDdl`. */
+  table: string;
+  id_column: string;
+  /** The columns that are searched and sorted by. `before` is the row as it was, undefined for a new one. */
+  columns: (state: State, meta: AggregateMeta, before: Row | undefined) => Row;
+  cached_max?: number;
+}>;
+
+/**
+ * A table with the aggregate's folded state and the columns it is found by. `created_position` is what lists are sorted
+ * by, `position` tells versions apart, `position_text` is what callers are given.
+ */
+export const aggregateViewDdl = (
+  table: string,
+  id_column: string,
+  columns: Readonly<Record<string, string>>,
+): string => `
+create table ${table} (
+  ${id_column} text primary key,
+  state jsonb not null,
+  created_position bigint not null,
+  position bigint not null,
+  position_text text not null,
+  created_at text not null,
+  updated_at text not null${Object.entries(columns)
+    .map(([column, type]) => `,\n  ${column} ${type}`)
+    .join('')}
+);
+create index on ${table} (created_position);`;
+
+const textOf = (value: unknown): string => {
+  if (typeof value !== 'string') throw new TypeError('a view has an instant that is no text');
+  return value;
+};
+
+type Folded<State> = { row: Row | undefined; state: State; last: OpenCommit; first: OpenCommit };
+
+/** Folds each aggregate with its own decider. */
+export const aggregateProjection = <State, Command extends Message, Event extends Message, Refusal extends Rejection>({
+  name,
+  context,
+  aggregate,
+  table,
+  id_column,
+  columns,
+  cached_max,
+}: AggregateView<State, Command, Event, Refusal>): Projection => {
+  const { initial, evolve } = aggregate.decider;
+  const rowOf = (id: string, { row, state, first, last }: Folded<State>): Row => {
+    const [began, ended] = [first.events[0], last.events.at(-1)];
+    const created_at = textOf(row?.['created_at'] ?? began?.time);
+    const updated_at = textOf(ended?.time);
+    const position_text = last.commit.position();
+    const correlation_id = ended?.correlationid ?? id;
+    const meta = { id, position: position_text, created_at, updated_at, correlation_id, events: last.events };
+    return {
+      [id_column]: id,
+      state,
+      created_position: Number(row?.['created_position'] ?? orderOf(first.commit)),
+      position: orderOf(last.commit),
+      position_text,
+      created_at,
+      updated_at,
+      ...columns(state, meta, row),
+    };
+  };
+  return {
+    name,
+    context,
+    reads: [aggregate],
+    tables: [{ name: table, key: [id_column], ...(cached_max === undefined ? {} : { cached_max }) }],
+    on: async (commits, store) => {
+      const rows = store.table(table);
+      const own = commits.filter(
+        ({ commit }) => commit.context === aggregate.context && commit.aggregate === aggregate.name,
+      );
+      await rows.load(own.map(({ commit }) => [commit.id]));
+      const folded = new Map<string, Folded<State>>();
+      for (const each of own) {
+        const { id } = each.commit;
+        const known = folded.get(id);
+        const row = known ? known.row : await rows.get(id);
+        const before = known ? known.state : ((row?.['state'] as State | undefined) ?? initial);
+        // The catalogue that opened these events is the one that the decider was written for.
+        const state = each.events.reduce((sum, event) => evolve(sum, messageOf(event) as Event), before);
+        folded.set(id, { row, state, first: known?.first ?? each, last: each });
+      }
+      for (const [id, one] of folded) rows.put(rowOf(id, one));
+    },
+  };
+};

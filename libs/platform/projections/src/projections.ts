@@ -1,0 +1,110 @@
+// Projections: all that one process derives from the log. Injectable: the class is its own token.
+
+import { decodePosition, type Checkpoint, type Position } from '@nexusmon/event-log';
+import type { Refusal } from '@nexusmon/shared-contract';
+import type { Logger } from '@nexusmon/telemetry';
+import { ClockLoop, type Clock } from './clock-loop.js';
+import type { Database } from './database.js';
+import type { LogFeed } from './log-feed.js';
+import { ProjectionRunner, type ProjectionHealth } from './projection-runner.js';
+import type { Projection } from './projection.js';
+import { ReactorRunner, type Reactor } from './reactor.js';
+
+/** What API.md allows a read to wait. */
+export const POSITION_WAIT_MS = 5_000;
+
+const refusal = (code: string, detail: string): Refusal => ({ code, detail });
+
+export class Projections {
+  private readonly projections = new Map<string, ProjectionRunner>();
+  private readonly reactors = new Map<string, ReactorRunner>();
+  private readonly clocks: ClockLoop[] = [];
+  private starting = false;
+
+  constructor(
+    private readonly feed: LogFeed,
+    private readonly log: Logger,
+  ) {}
+
+  addProjection(projection: Projection, database: Database): void {
+    this.refuseLate(projection.name);
+    if (this.projections.has(projection.name)) throw new TypeError(`projection ${projection.name} was added twice`);
+    this.projections.set(projection.name, new ProjectionRunner(projection, database, this.feed, this.log));
+  }
+
+  /** After the projections that it names. */
+  addReactor(reactor: Reactor, database: Database): void {
+    this.refuseLate(reactor.name);
+    if (this.reactors.has(reactor.name)) throw new TypeError(`reactor ${reactor.name} was added twice`);
+    const after = (reactor.after ?? []).map((name) => this.runner(name));
+    this.reactors.set(reactor.name, new ReactorRunner(reactor, after, database, this.feed, this.log));
+  }
+
+  addClock(clock: Clock, database: Database): void {
+    this.refuseLate(clock.name);
+    this.clocks.push(new ClockLoop(clock, database, this.log));
+  }
+
+  /** Reads every checkpoint; returns them for the event log to compare itself with. */
+  async join(): Promise<readonly Checkpoint[]> {
+    this.starting = true;
+    const runners = [...this.projections.values(), ...this.reactors.values()];
+    await Promise.all(runners.map((runner) => runner.start()));
+    return runners.flatMap((runner) => runner.checkpointsFound());
+  }
+
+  /** After `join`: what is in the log begins to flow. */
+  start(): void {
+    this.feed.start();
+    for (const clock of this.clocks) clock.start();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.clocks.map((clock) => clock.close()));
+    await Promise.all([...this.reactors.values()].map((runner) => runner.close()));
+    await Promise.all([...this.projections.values()].map((runner) => runner.close()));
+    await this.feed.close();
+  }
+
+  /** True when the projection contains the position, at once or within the time; undefined for text that is none. */
+  async waitFor(name: string, position: Position, timeout_ms = POSITION_WAIT_MS): Promise<boolean | undefined> {
+    const target = decodePosition(position);
+    return target && this.runner(name).reaches(target, timeout_ms);
+  }
+
+  /** For a handler of a read: why `min_position` cannot be served; undefined when it can, or when there is none. */
+  async unreached(name: string, min_position: Position | undefined): Promise<Refusal | undefined> {
+    if (min_position === undefined) return undefined;
+    const reached = await this.waitFor(name, min_position);
+    if (reached === undefined) return refusal('malformed-position', 'min_position is not a position of this log');
+    return reached ? undefined : refusal('position-not-reached', `${name} has not reached min_position yet`);
+  }
+
+  checkpointPosition(name: string): Position {
+    return this.runner(name).position();
+  }
+
+  /** True once every projection contains what was in the log when the process started. */
+  caughtUp(): boolean {
+    const head = this.feed.startHead();
+    return [...this.projections.values()].every((runner) => runner.contains(head));
+  }
+
+  health(): Readonly<Record<string, ProjectionHealth>> {
+    return Object.fromEntries([...this.projections].map(([name, runner]) => [name, runner.health()]));
+  }
+
+  reactorHealth() {
+    return Object.fromEntries([...this.reactors].map(([name, runner]) => [name, runner.health()]));
+  }
+
+  private runner(name: string): ProjectionRunner {
+    const runner = this.projections.get(name);
+    if (!runner) throw new TypeError(`there is no projection ${name} in this process`);
+    return runner;
+  }
+
+  private refuseLate(name: string): void {
+    if (this.starting) throw new TypeError(`${name} was added after the start`);
+  }
+}

@@ -1,0 +1,78 @@
+// nats-server with JetStream: one folder, one loopback port, one user per context.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { startChild, untilReady } from './child.js';
+import { READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
+import { replaceFile } from './files.js';
+import { permissionsOf, type ContextName } from './nats-permissions.js';
+
+const PAYLOAD_BYTES_MAX = 8 * 1024 * 1024;
+
+export type NatsUser = Readonly<{ context: ContextName; user: string; password: string }>;
+
+export type NatsOptions = ComponentPlace &
+  Readonly<{ binary: string; port: number; monitor_port: number; users: readonly NatsUser[] }>;
+
+const userBlock = ({ context, user, password }: NatsUser) => {
+  const { publish, subscribe, answers_within_seconds } = permissionsOf(context);
+  return {
+    user,
+    password,
+    permissions: {
+      publish: { allow: publish },
+      subscribe: { allow: subscribe },
+      ...(answers_within_seconds === undefined
+        ? {}
+        : { allow_responses: { max: 1, expires: `${answers_within_seconds}s` } }),
+    },
+  };
+};
+
+/**
+ * `sync_interval: always`: an acknowledgement is given after the fsync, or a power cut loses what was acknowledged.
+ * The monitor is named with its address: with a bare port the server would open it to every network.
+ */
+export const natsConfig = ({ data_dir, port, monitor_port, users }: Omit<NatsOptions, 'binary' | 'log_file'>): string =>
+  JSON.stringify(
+    {
+      server_name: 'nexusmon',
+      listen: `127.0.0.1:${port}`,
+      http: `127.0.0.1:${monitor_port}`,
+      max_payload: PAYLOAD_BYTES_MAX,
+      jetstream: { store_dir: join(data_dir, 'store'), sync_interval: 'always' },
+      authorization: { timeout: 2, users: users.map(userBlock) },
+    },
+    undefined,
+    2,
+  );
+
+export const startNats = async (options: NatsOptions): Promise<Component> => {
+  const { binary, data_dir, log_file, port, monitor_port } = options;
+  mkdirSync(data_dir, { recursive: true, mode: 0o700 });
+  const config_file = join(data_dir, 'nats.conf');
+  replaceFile(config_file, natsConfig(options));
+  const child = await startChild({
+    name: 'nats',
+    command: binary,
+    args: ['--config', config_file],
+    env: {},
+    cwd: data_dir,
+    log_file,
+  });
+  const healthy = async () => (await fetch(`http://127.0.0.1:${monitor_port}/healthz?js-enabled-only=false`)).ok;
+  try {
+    options.onStarted?.(child);
+    await untilReady(child, healthy, READY_TIMEOUT_MS, options.signal);
+  } catch (error) {
+    await child.stop('SIGKILL', 0);
+    throw error;
+  }
+  return {
+    name: 'nats',
+    url: `nats://127.0.0.1:${port}`,
+    pid: child.pid,
+    exited: child.exited,
+    stop: (grace_ms) => child.stop('SIGTERM', grace_ms),
+  };
+};

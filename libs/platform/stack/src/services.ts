@@ -1,0 +1,112 @@
+// The processes of ours: which there are, what each is given, and when it is ready.
+//
+//   P1. Nothing is inherited: a process gets the settings of components and paths from here, and of the person's
+//       environment only what is listed. The master secret and the components' own credentials are not.
+//   P2. Only the gateway is reachable from elsewhere, and only where the person said so.
+//   P3. Ready means that it says so itself.
+
+import { join } from 'node:path';
+import { startChild, untilReady, type Child } from './child.js';
+import { hasCode } from './fault.js';
+import type { Running } from './keep-running.js';
+
+const READY_TIMEOUT_MS = 60_000;
+const PROBE_TIMEOUT_MS = 2_000;
+
+export type Service = Readonly<{ name: string; script: string; serves_gateway: boolean }>;
+
+const app = (root: string, name: string, serves_gateway = false): Service => ({
+  name,
+  script: join(root, 'apps', name, 'dist', 'main.js'),
+  serves_gateway,
+});
+
+export const servicesOf = (root: string, separate: boolean): Service[] =>
+  separate
+    ? [
+        app(root, 'gateway', true),
+        app(root, 'mission-service'),
+        app(root, 'governance-service'),
+        app(root, 'worker-runner'),
+        app(root, 'vault-service'),
+        app(root, 'evolution-service'),
+      ]
+    : [app(root, 'standalone', true)];
+
+/** What is handed through. The operator's key, the master secret and all that names a component are not among it. */
+const HANDED_THROUGH =
+  /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|LOG_LEVEL|SERVER_NAME|SESSION_BINDING|ALLOWED_ORIGINS|ALLOWED_TUNNEL_IDS|TRUSTED_PROXIES|S3_REGION|DATABASE_CONNECTIONS_MAX|SWARMZ_JWT_SECRET|AI_PROVIDER|AI_BASE_URL|OPENAI_\w+|GOOGLE_API_KEY|GITHUB_TOKEN|(OTEL|ANTHROPIC|SLACK|DISCORD|TWITCH|NEXUSMON)_\w+)$/;
+
+export const handedThrough = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).filter(([name, value]) => HANDED_THROUGH.test(name) && value !== ''));
+
+export type ServiceStart = Readonly<{
+  service: Service;
+  node: string;
+  data_dir: string;
+  log_file: string;
+  ops_port: number;
+  gateway: Readonly<{ host: string; port: number }>;
+  environment: Readonly<Record<string, string>>;
+  onStarted: (child: Child) => void;
+  signal: AbortSignal;
+}>;
+
+/** The address at which something listening on `host` is reached from this machine. */
+export const reachable = (host: string): string => {
+  if (host === '0.0.0.0' || host === '') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+};
+
+const says = async (url: string): Promise<boolean> => {
+  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  await response.body?.cancel();
+  return response.ok;
+};
+
+const readiness = ({ service, ops_port, gateway }: ServiceStart) => {
+  const urls = [`http://127.0.0.1:${ops_port}/ready`];
+  if (service.serves_gateway) urls.push(`http://${reachable(gateway.host)}:${gateway.port}/health`);
+  return async () => (await Promise.all(urls.map(says))).every(Boolean);
+};
+
+/** Whatever the process had started itself ends with it: a new one must not find workers of the old one. */
+const endGroup = (pid: number): void => {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
+};
+
+export const startService = async (options: ServiceStart): Promise<Running> => {
+  const { service, node, data_dir, log_file, ops_port, gateway, environment, onStarted, signal } = options;
+  const child = await startChild({
+    name: service.name,
+    command: node,
+    // The data folder is named for whoever reads the list of processes, this package included (leftovers.ts).
+    args: ['--enable-source-maps', service.script, '--data-dir', data_dir],
+    env: {
+      ...environment,
+      NODE_ENV: 'production',
+      OPS_PORT: String(ops_port),
+      ...(service.serves_gateway ? { HOST: gateway.host, PORT: String(gateway.port) } : {}),
+    },
+    cwd: data_dir,
+    log_file,
+  });
+  const exited = child.exited.then((exit) => {
+    endGroup(child.pid);
+    return exit;
+  });
+  try {
+    onStarted(child);
+    await untilReady(child, readiness(options), READY_TIMEOUT_MS, signal);
+  } catch (error) {
+    await child.stop('SIGTERM', PROBE_TIMEOUT_MS);
+    await exited;
+    throw error;
+  }
+  return { pid: child.pid, exited, stop: (grace_ms) => child.stop('SIGTERM', grace_ms) };
+};

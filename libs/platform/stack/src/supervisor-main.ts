@@ -1,0 +1,82 @@
+// The process that `npm start` leaves running. Its settings come from the bootstrap over the IPC channel; when that
+// channel closes, the bootstrap is gone, and nobody could stop us any more: then we stop.
+
+import { once } from 'node:events';
+import { StartFault } from './fault.js';
+import { consoleReport, type Report } from './report.js';
+import { servicesOf } from './services.js';
+import type { Settings } from './settings.js';
+import { supervise, type RunFile } from './supervisor.js';
+
+const EXIT_FAULT = 1;
+
+/** A reader of our output that went away must not end the stack. */
+const write = (line: string): void => {
+  if (process.stdout.writable) process.stdout.write(`${line}\n`);
+};
+
+const welcome = ({ gateway_url, operator_key_file }: RunFile): string => `
+  gateway       ${gateway_url}        (API pages: ${gateway_url}/docs)
+  operator key  ${operator_key_file}
+
+  What to type next, in another terminal:
+
+    TOKEN=$(curl -s ${gateway_url}/v1/auth/login -H 'content-type: application/json' \\
+      -d "{\\"operator_key\\":\\"$(cat '${operator_key_file}')\\"}" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+
+    curl -s ${gateway_url}/v1/engine/missions -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \\
+      -H 'prefer: wait=60' -d "{\\"goal\\":\\"Report on this folder\\",\\"template\\":\\"repository-report\\",\\"params\\":{\\"path\\":\\"$PWD\\"}}"
+
+  Ctrl-C stops everything.
+`;
+
+const announce = (report: Report, { json, began_at }: Settings, run: RunFile): void => {
+  const elapsed_ms = Date.now() - began_at;
+  const { gateway_url, operator_key_file, pids } = run;
+  if (json) report.say('ready', gateway_url, { gateway_url, operator_key_file, pids, elapsed_ms });
+  write(`ready ${gateway_url} (${(elapsed_ms / 1_000).toFixed(1)} s)`);
+  if (!json) write(welcome(run));
+};
+
+const main = async (): Promise<void> => {
+  const [settings] = (await once(process, 'message')) as [Settings];
+  const report = consoleReport(settings.json, write);
+  const ending = new AbortController();
+  const wanted = new Promise<string>((resolve) => {
+    process.on('SIGINT', () => resolve('SIGINT'));
+    process.on('SIGTERM', () => resolve('SIGTERM'));
+    process.on('SIGHUP', () => resolve('SIGHUP'));
+    process.on('disconnect', () => resolve('the end of the process that started it'));
+    if (!process.connected) resolve('the end of the process that started it');
+  });
+  void wanted.then((cause) => ending.abort(new StartFault(`stopped by ${cause}`)));
+  try {
+    const services = servicesOf(settings.root, settings.separate);
+    const stack = await supervise({ ...settings, node: process.execPath, services, report, signal: ending.signal });
+    announce(report, settings, stack.run());
+    const cause = await wanted;
+    report.say('stopping', `stopping (${cause})`);
+    await stack.stop();
+    report.say('stopped', 'stopped');
+  } catch (error) {
+    if (ending.signal.aborted) return;
+    throw error;
+  }
+};
+
+const explain = (error: unknown): string => {
+  if (error instanceof StartFault) return `nexusmon: ${error.message}`;
+  return `nexusmon: an unexpected fault\n${error instanceof Error ? error.stack : String(error)}`;
+};
+
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+process.title = 'nexusmon supervisor';
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(EXIT_FAULT);
+}

@@ -1,0 +1,5 @@
+export * from './catalogue.js';
+export * from './envelope.js';
+export * from './sealed.js';
+export * from './words.js';
+export * from './replies.js';

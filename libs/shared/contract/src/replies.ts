@@ -1,0 +1,48 @@
+// How a service answers a request: the same three kinds everywhere. Only the gateway turns them into HTTP.
+
+import { z } from 'zod';
+
+export const fieldError = z.strictObject({ path: z.string(), message: z.string() });
+export type FieldError = z.infer<typeof fieldError>;
+
+/** A refusal: expected, final for this request. `facts` are named in the problem document. */
+export const refusal = z.strictObject({
+  code: z.string().regex(/^[a-z0-9-]+$/),
+  detail: z.string(),
+  errors: z.array(fieldError).optional(),
+  facts: z.record(z.string(), z.unknown()).optional(),
+});
+export type Refusal = z.infer<typeof refusal>;
+
+/** Something the answer depends on is away: the same request may succeed later. */
+export const unavailable = z.strictObject({
+  dependency: z.string(),
+  detail: z.string(),
+  retry_after_seconds: z.number(),
+});
+
+export type Reply<Body> =
+  | Readonly<{ kind: 'done'; changed: boolean; position: string; body: Body }>
+  | Readonly<{ kind: 'refused'; refusal: Refusal }>
+  | Readonly<{ kind: 'unavailable'; unavailable: z.infer<typeof unavailable> }>;
+
+export const replyOf = <Body extends z.ZodType>(body: Body) =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('done'), changed: z.boolean(), position: z.string(), body }),
+    z.strictObject({ kind: z.literal('refused'), refusal }),
+    z.strictObject({ kind: z.literal('unavailable'), unavailable }),
+  ]);
+
+/**
+ * Who asks, on every request between services: the principal, the command's id (from its Idempotency-Key where it has
+ * one) and the digest of what was asked, so that the same key with another body is found out.
+ */
+export const asked = z.strictObject({
+  actor: z.string(),
+  command_id: z.string(),
+  request_digest: z.string().optional(),
+});
+export type Asked = z.infer<typeof asked>;
+
+export const pageQuery = { limit: z.int().min(1).max(200).default(50), cursor: z.string().max(512).optional() };
+export type Page<Item> = Readonly<{ data: readonly Item[]; next_cursor: string | null }>;

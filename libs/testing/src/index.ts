@@ -1,0 +1,3 @@
+export * from './decider-spec.js';
+export * from './servers.js';
+export * from './test-servers.js';
