@@ -1,0 +1,104 @@
+// Artifacts
+//
+//   V1. The vault believes no digest: stored bytes are read and hashed before they are called present, and again before
+//       they are recorded.
+//   V2. A record is answered once it can be listed, so that whoever was told of an artifact can also find it.
+//   V3. The id of an artifact follows from the command that recorded it: a repeat names the same artifact.
+
+import { Injectable } from '@nestjs/common';
+import { BlobStore } from '@nexusmon/artifacts';
+import { EventLog, keyedId, type KeyReused } from '@nexusmon/event-log';
+import { Unavailable } from '@nexusmon/messaging';
+import { Projections } from '@nexusmon/projections';
+import type { Refusal, Reply } from '@nexusmon/shared-contract';
+import { traceparent } from '@nexusmon/telemetry';
+import type { ArtifactDocument, openedArtifact, RecordArtifact, uploadTarget } from '@nexusmon/vault-contract';
+import { recordedAlready, type ArtifactRejection } from '@nexusmon/vault-domain';
+import type { z } from 'zod';
+import { ArtifactList } from './artifact-list.js';
+import { artifactAggregate } from './artifact.aggregate.js';
+import { ARTIFACT_PROJECTION } from './artifact.projection.js';
+
+/** A projection runs some tens of milliseconds behind; one that is this late is not running. */
+const LISTED_WITHIN_MS = 20_000;
+
+const DETAILS: Record<(ArtifactRejection | KeyReused)['code'], string> = {
+  'another-series': 'there is another artifact of this id',
+  'idempotency-key-reused': 'this Idempotency-Key stands for another request',
+};
+
+const refused = (code: string, detail: string, facts?: Refusal['facts']): Reply<never> => ({
+  kind: 'refused',
+  refusal: { code, detail, ...(facts ? { facts } : {}) },
+});
+
+const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
+
+@Injectable()
+export class Artifacts {
+  constructor(
+    private readonly log: EventLog,
+    private readonly blobs: BlobStore,
+    private readonly list: ArtifactList,
+    private readonly projections: Projections,
+  ) {}
+
+  /** Wrong bytes under the right key are as good as none: they may be put again. */
+  async beginUpload(sha256: string, size: number): Promise<Reply<z.infer<typeof uploadTarget>>> {
+    const stored = await this.blobs.verify(sha256, size);
+    if (stored.kind === 'verified') return answered({ present: true });
+    return answered({ present: false, url: await this.blobs.putUrl(sha256) });
+  }
+
+  async record({ asked, ...request }: RecordArtifact): Promise<Reply<ArtifactDocument>> {
+    const { name, sha256, size, mission_id } = request;
+    const stored = await this.blobs.verify(sha256, size);
+    if (stored.kind === 'absent') return refused('blob-absent', 'no bytes of this digest have been put');
+    if (stored.kind === 'differs') {
+      const { sha256: stored_sha256, size: stored_size } = stored;
+      return refused('blob-differs', 'the stored bytes are not what they should be', { stored_sha256, stored_size });
+    }
+    const { actor, command_id, request_digest } = asked;
+    const artifact_id = keyedId('art', command_id);
+    const outcome = await this.log.execute(artifactAggregate, keyedId('srs', name), {
+      command_id,
+      request_digest,
+      correlation_id: mission_id,
+      traceparent: traceparent(),
+      command: { type: 'RecordArtifact', actor, data: { artifact_id, ...request } },
+    });
+    if (outcome.kind === 'rejected') return refused(outcome.rejection.code, DETAILS[outcome.rejection.code]);
+    const standing = recordedAlready(outcome.state, request)?.artifact_id ?? artifact_id;
+    return this.listed(standing, outcome.position, outcome.kind === 'accepted');
+  }
+
+  async get(artifact_id: string, min_position: string | undefined): Promise<Reply<ArtifactDocument>> {
+    const refusal = await this.projections.unreached(ARTIFACT_PROJECTION, min_position);
+    if (refusal) return { kind: 'refused', refusal };
+    const found = await this.list.get(artifact_id);
+    return found ? { kind: 'done', changed: false, position: found.position, body: found.document } : notFound;
+  }
+
+  async open(artifact_id: string): Promise<Reply<z.infer<typeof openedArtifact>>> {
+    const found = await this.list.get(artifact_id);
+    if (!found) return notFound;
+    const { document: artifact, position } = found;
+    return {
+      kind: 'done',
+      changed: false,
+      position,
+      body: { artifact, url: await this.blobs.getUrl(artifact.sha256) },
+    };
+  }
+
+  /** V2: by the projection, not by the decision. */
+  private async listed(artifact_id: string, position: string, changed: boolean): Promise<Reply<ArtifactDocument>> {
+    await this.projections.waitFor(ARTIFACT_PROJECTION, position, LISTED_WITHIN_MS);
+    const found = await this.list.get(artifact_id);
+    // It is recorded. Asked again once the view has caught up, the same command says so.
+    if (!found) throw new Unavailable('vault', `the list of artifacts has not reached ${position}`);
+    return { kind: 'done', changed, position, body: found.document };
+  }
+}
+
+const notFound = refused('artifact-not-found', 'there is no such artifact');

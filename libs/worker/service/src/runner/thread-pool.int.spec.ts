@@ -1,0 +1,181 @@
+// Real threads, running the compiled worker-thread.js from `dist`. Letters and numbers are those of thread.ts (D),
+// thread-pool.ts (L) and plain-json.ts (J).
+
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ThreadOutcome } from './thread.js';
+import { ThreadPool, type PoolOptions } from './thread-pool.js';
+
+const HOSTILE = fileURLToPath(new URL('hostile-workers.fixture.mjs', import.meta.url));
+const MEGABYTE = 1024 * 1024;
+const OPTIONS: PoolOptions = {
+  modules: [HOSTILE],
+  allowed_roots: [],
+  forbidden_roots: [],
+  heap_mb_max: 96,
+  path: '/usr/bin:/bin',
+  threads_max: 4,
+  threads_kept: 1,
+};
+
+let pool: ThreadPool;
+beforeAll(() => {
+  pool = new ThreadPool(OPTIONS);
+});
+afterAll(() => pool.close());
+
+const never = () => Promise.reject(new Error('there is no vault in this spec'));
+
+const begin = (worker: string, input: unknown = null, in_ms = 20_000, in_pool = pool) =>
+  in_pool.run({
+    worker,
+    task: { mission_id: 'msn', task_id: 'task', attempt: 1, input },
+    output_bytes_max: MEGABYTE,
+    deadline_ms: Date.now() + in_ms,
+    put_artifact: never,
+    get_artifact: never,
+    progress: () => undefined,
+  });
+
+const run = (...given: Parameters<typeof begin>): Promise<ThreadOutcome> => begin(...given).outcome;
+const returned = (what: string) => run('hostile.returns', { what });
+
+const failed = (code: string, message: string, retryable: boolean) => ({
+  kind: 'fault',
+  error: { code, message: expect.stringContaining(message), retryable },
+});
+
+/** What every hostile task must leave behind: a pool that goes on. */
+const expectAlive = async () =>
+  expect(run('hostile.answers', { still: 'here' })).resolves.toEqual({ kind: 'output', text: '{"still":"here"}' });
+
+describe('a thread pool', () => {
+  it('runs a worker and gives its output as text', () => expectAlive());
+
+  it('runs built-in workers too', () =>
+    expect(run('system.echo', { value: [1, 'two'] })).resolves.toEqual({
+      kind: 'output',
+      text: '{"value":[1,"two"]}',
+    }));
+
+  it('says that it has no such worker', () =>
+    expect(run('no.such.worker')).resolves.toEqual(failed('worker_failed', 'no worker no.such.worker', true)));
+
+  it('holds an input to its schema', () =>
+    expect(run('hostile.wants_a_number', { count: 'one' })).resolves.toEqual(
+      failed('input_invalid', 'the input at /count', false),
+    ));
+
+  it('holds an output to its schema', () =>
+    expect(run('hostile.says_a_number')).resolves.toEqual(failed('output_invalid', 'the output', false)));
+
+  it('shows a worker no environment but PATH (D4)', () =>
+    expect(run('hostile.reads_environment')).resolves.toEqual({ kind: 'output', text: '{"names":["PATH"]}' }));
+
+  it('passes nothing on of what a worker prints (D4)', () =>
+    expect(run('hostile.prints')).resolves.toEqual({ kind: 'output', text: '"printed"' }));
+});
+
+describe('a worker that throws', () => {
+  it('has failed, and another try may help', () =>
+    expect(run('hostile.throws')).resolves.toEqual(failed('worker_failed', 'it went wrong', true)));
+
+  it('may say that no other try will help', () =>
+    expect(run('hostile.throws_for_good')).resolves.toEqual(failed('worker_failed', 'it will never go right', false)));
+
+  it('leaves a message that every store can keep', async () => {
+    await expect(run('hostile.throws_nul')).resolves.toEqual(failed('worker_failed', 'before\uFFFDafter \uFFFD', true));
+    const outcome = await run('hostile.throws_at_length');
+    expect(outcome.kind === 'fault' && outcome.error.message.length).toBe(4_000);
+  });
+
+  it('may throw what is no error', () =>
+    expect(run('hostile.throws_text')).resolves.toEqual(failed('worker_failed', '"only text"', true)));
+});
+
+describe('a worker that takes its thread with it', () => {
+  it.each([
+    ['hostile.exits', 'exit 0'],
+    ['hostile.throws_later', 'long after'],
+    ['hostile.rejects_aside', 'aside'],
+    ['hostile.fills_heap', 'memory'],
+    ['hostile.fills_buffers', 'it took more than 96 MB'],
+    ['hostile.speaks_for_the_thread', 'wrote to the channel'],
+  ])('%s costs its own task only (D3)', async (worker, why) => {
+    const beside = run('hostile.takes_its_time', { ms: 300 });
+    await expect(run(worker)).resolves.toEqual(failed('worker_failed', why, true));
+    await expect(beside).resolves.toEqual({ kind: 'output', text: '{"took":300}' });
+    await expectAlive();
+  });
+});
+
+describe('a worker that does not end', () => {
+  it.each(['hostile.hangs', 'hostile.spins', 'hostile.blocks', 'hostile.ends_when_told'])(
+    '%s is ended at its deadline (D2)',
+    async (worker) => {
+      await expect(run(worker, null, 300)).resolves.toEqual(failed('worker_timed_out', 'at the deadline', true));
+      await expectAlive();
+    },
+  );
+
+  it.each(['hostile.spins', 'hostile.ends_when_told'])('%s is ended on request (D2)', async (worker) => {
+    const running = begin(worker);
+    await expectAlive();
+    running.stop();
+    await expect(running.outcome).resolves.toEqual({ kind: 'stopped' });
+  });
+
+  it('does not hold up the others while threads may be added (L3)', async () => {
+    const spinning = [begin('hostile.spins'), begin('hostile.spins'), begin('hostile.blocks')];
+    await expectAlive();
+    for (const { stop } of spinning) stop();
+    await Promise.all(spinning.map(({ outcome }) => outcome));
+  });
+
+  it('holds up the others only when all threads are taken, and those then wait their turn (L1)', async () => {
+    const small = new ThreadPool({ ...OPTIONS, threads_max: 1 });
+    const first = run('hostile.hangs', null, 200, small);
+    const second = run('hostile.answers', 2, 20_000, small);
+    await expect(first).resolves.toEqual(failed('worker_timed_out', 'at the deadline', true));
+    await expect(second).resolves.toEqual({ kind: 'output', text: '2' });
+    small.close();
+  });
+
+  it('ends with the pool', async () => {
+    const closing = new ThreadPool(OPTIONS);
+    const running = [run('hostile.spins', null, 20_000, closing), run('hostile.hangs', null, 20_000, closing)];
+    closing.close();
+    await expect(Promise.all(running)).resolves.toEqual([{ kind: 'stopped' }, { kind: 'stopped' }]);
+  });
+});
+
+describe('an output that is not JSON', () => {
+  it.each([
+    ['nothing', 'there is nothing'],
+    ['a_function', '/call cannot be kept: it is a function'],
+    ['a_bigint', '/count cannot be kept: it is a bigint'],
+    ['a_symbol', '/0 cannot be kept: it is a symbol'],
+    ['a_date', '/at cannot be kept: it is an object of a class'],
+    ['a_map', 'it is an object of a class'],
+    ['not_a_number', '/ratio cannot be kept: it is not a finite number'],
+    ['a_hole', '/3 cannot be kept: there is nothing'],
+    ['cyclic', 'it is deeper than 64'],
+    ['deep', 'it is deeper than 64'],
+    ['nul', '/text cannot be kept: text holds U+0000'],
+    ['nul_name', 'the name of a field holds U+0000'],
+    ['lone_surrogate', 'or a lone surrogate'],
+    ['proto', '__proto__'],
+  ])('%s is refused with its place (J1)', (what, why) =>
+    expect(returned(what)).resolves.toEqual(failed('output_invalid', why, false)),
+  );
+
+  it('fails like any other error when reading it throws', () =>
+    expect(returned('a_throwing_getter')).resolves.toEqual(failed('worker_failed', 'no reading', true)));
+
+  it.each(['ten_megabytes', 'ten_megabytes_of_umlauts', 'unfolding'])('%s is too large (J2)', (what) =>
+    expect(returned(what)).resolves.toEqual(failed('output_too_large', '1048576 bytes', false)),
+  );
+
+  it('may have fields that are undefined: they do not exist (J1)', () =>
+    expect(returned('undefined_fields')).resolves.toEqual({ kind: 'output', text: '{"kept":1}' }));
+});

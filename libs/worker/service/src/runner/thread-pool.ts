@@ -1,0 +1,123 @@
+// The threads of one runner.
+//
+//   L1. Never more than `threads_max` live threads, so never more than that many tasks at once.
+//   L2. A few threads are kept; more are started only when a task has waited for one. Short tasks so share a few warm
+//       threads, and a long one gets a thread to itself.
+//   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows.
+
+import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
+
+/** Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. */
+const START_AFTER_MS = 20;
+/** A thread beyond the kept ones ends when it had nothing to do for this long. */
+const IDLE_MS = 30_000;
+
+export type PoolOptions = ThreadOptions & Readonly<{ threads_max: number; threads_kept: number }>;
+
+export type PooledRun = Readonly<{ outcome: Promise<ThreadOutcome>; stop: () => void }>;
+
+type Waiting = { readonly task: ThreadTask; readonly begin: (thread: Thread) => void; readonly cancel: () => void };
+
+export class ThreadPool {
+  private readonly threads = new Set<Thread>();
+  private readonly idle: Thread[] = [];
+  private readonly retirements = new Map<Thread, NodeJS.Timeout>();
+  private readonly waiting: Waiting[] = [];
+  private growth: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(private readonly options: PoolOptions) {
+    const { threads_max, threads_kept } = options;
+    if (threads_kept > threads_max) throw new RangeError('more threads kept than allowed');
+    // One is warm when the first task comes; the others start when they are needed.
+    this.release(this.startThread());
+  }
+
+  run(task: ThreadTask): PooledRun {
+    if (this.closed) throw new Error('the pool is closed');
+    const { promise, resolve } = Promise.withResolvers<ThreadOutcome>();
+    let stop: () => void = () => undefined;
+    const begin = (thread: Thread) => {
+      stop = () => thread.stop();
+      void thread.run(task).then((outcome) => {
+        this.release(thread);
+        resolve(outcome);
+      });
+    };
+    const waiting: Waiting = { task, begin, cancel: () => resolve({ kind: 'stopped' }) };
+    stop = () => {
+      const index = this.waiting.indexOf(waiting);
+      if (index >= 0) this.waiting.splice(index, 1);
+      waiting.cancel();
+    };
+    this.waiting.push(waiting);
+    this.dispatch();
+    return { outcome: promise, stop: () => stop() };
+  }
+
+  /** Ends every thread. What still ran ends as stopped. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.growth);
+    for (const timer of this.retirements.values()) clearTimeout(timer);
+    for (const { cancel } of this.waiting.splice(0)) cancel();
+    for (const thread of [...this.threads]) thread.end();
+  }
+
+  private dispatch(): void {
+    while (this.waiting.length > 0) {
+      const thread =
+        this.takeIdle() ?? (this.threads.size < this.options.threads_kept ? this.startThread() : undefined);
+      if (!thread) break;
+      this.waiting.shift()?.begin(thread);
+    }
+    if (this.waiting.length > 0) this.growSoon();
+  }
+
+  private growSoon(): void {
+    this.growth ??= setTimeout(() => {
+      this.growth = undefined;
+      if (this.waiting.length === 0) return;
+      if (this.threads.size < this.options.threads_max) this.waiting.shift()?.begin(this.startThread());
+      this.dispatch();
+    }, START_AFTER_MS);
+  }
+
+  private startThread(): Thread {
+    const thread = new Thread(this.options, (dead) => this.forget(dead));
+    this.threads.add(thread);
+    return thread;
+  }
+
+  private takeIdle(): Thread | undefined {
+    const thread = this.idle.pop();
+    if (thread) this.keep(thread);
+    return thread;
+  }
+
+  private release(thread: Thread): void {
+    if (!thread.idle || !this.threads.has(thread)) {
+      this.dispatch();
+      return;
+    }
+    this.idle.push(thread);
+    const retire = () => {
+      if (this.threads.size > this.options.threads_kept) thread.end();
+    };
+    this.retirements.set(thread, setTimeout(retire, IDLE_MS).unref());
+    this.dispatch();
+  }
+
+  private keep(thread: Thread): void {
+    clearTimeout(this.retirements.get(thread));
+    this.retirements.delete(thread);
+  }
+
+  private forget(thread: Thread): void {
+    this.threads.delete(thread);
+    this.keep(thread);
+    const index = this.idle.indexOf(thread);
+    if (index >= 0) this.idle.splice(index, 1);
+    if (!this.closed) this.dispatch();
+  }
+}
