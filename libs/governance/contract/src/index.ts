@@ -1,0 +1,3 @@
+export * from './approval.events.js';
+export * from './gate.js';
+export * from './governance.requests.js';

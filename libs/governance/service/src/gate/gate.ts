@@ -1,0 +1,93 @@
+// The gate: verdicts on missions and permits for attempts, signed. It appends nothing: whoever asked commits the
+// answer.
+
+import { Injectable } from '@nestjs/common';
+import { canonical, sha256Hex } from '@nexusmon/event-log';
+import { secondsAfter } from '@nexusmon/kernel';
+import type { JudgeRequest, PermitAnswer, PermitRequest, Verdict } from '@nexusmon/governance-contract';
+import { FIRST_POLICY, judge, permitRuling, type Approval } from '@nexusmon/governance-domain';
+import { builtinContracts, type Effect } from '@nexusmon/worker-contract';
+import { Approvals } from '../approval/approvals.js';
+import { Signer } from './signer.js';
+
+const PERMIT_SECONDS = 60;
+/** Rises with every HALT; there is no way to HALT yet, so every permit is of the first epoch. */
+const HALT_EPOCH = 0;
+
+const RANKS = Object.keys(FIRST_POLICY.ranks);
+const isBelow = (one: string, other: string) => RANKS.indexOf(one) < RANKS.indexOf(other);
+const riskOfBuiltin = new Map<string, string>(
+  Object.entries(builtinContracts).map(([name, { risk_level }]) => [name, risk_level]),
+);
+
+/** An approval outlives a retry: it is for what is done, not for which attempt does it. */
+const approvable = ({ attempt: _, ...effect }: Effect) => sha256Hex(canonical(effect));
+
+@Injectable()
+export class Gate {
+  constructor(
+    private readonly approvals: Approvals,
+    private readonly signer: Signer,
+  ) {}
+
+  judge(facts: JudgeRequest): Verdict {
+    const workers = facts.workers.map(({ name, risk_level }) => ({
+      name,
+      risk_level: atLeastItsOwn(name, risk_level),
+    }));
+    const { mission_id, plan_digest, rank, effective_rank } = facts;
+    return this.signer.sign({
+      mission_id,
+      plan_digest,
+      rank,
+      effective_rank,
+      ...judge({ ...facts, workers }, FIRST_POLICY),
+      policy_version: FIRST_POLICY.version,
+      halt_epoch: HALT_EPOCH,
+      decided_at: new Date().toISOString(),
+    });
+  }
+
+  async permit(request: PermitRequest): Promise<PermitAnswer> {
+    const { effect, plan_digest } = request;
+    const own = riskOfBuiltin.get(effect.worker);
+    if (own !== undefined && isBelow(effect.rank, own))
+      return {
+        kind: 'refused',
+        code: 'rank-understated',
+        detail: `${effect.worker} is of rank ${own}, not ${effect.rank}`,
+      };
+    const effect_digest = approvable(effect);
+    const ruling = permitRuling({ ...request, effect_digest }, await this.namedBy(request), FIRST_POLICY);
+    if (ruling.kind === 'refused') return ruling;
+    if (ruling.kind === 'needs_approval') return { ...ruling, effect_digest };
+    const issued_at = new Date().toISOString();
+    const { mission_id, task_id, attempt, rank } = effect;
+    const permit = this.signer.sign({
+      effect_digest: sha256Hex(canonical(effect)),
+      mission_id,
+      task_id,
+      attempt,
+      plan_digest,
+      rank,
+      policy_version: FIRST_POLICY.version,
+      halt_epoch: HALT_EPOCH,
+      ...(ruling.approval_id ? { approval_id: ruling.approval_id } : {}),
+      authority: 'service:governance',
+      issued_at,
+      expires_at: secondsAfter(issued_at, PERMIT_SECONDS),
+    });
+    return { kind: 'permitted', permit };
+  }
+
+  /** The approvals as the log has them: a grant is never believed from the request. */
+  private async namedBy({ approval_id, task_approval_id }: PermitRequest): Promise<ReadonlyMap<string, Approval>> {
+    const ids = [approval_id, task_approval_id].filter((id) => id !== undefined);
+    return new Map(await Promise.all(ids.map(async (id) => [id, await this.approvals.state(id)] as const)));
+  }
+}
+
+const atLeastItsOwn = (name: string, claimed: JudgeRequest['effective_rank']) => {
+  const own = riskOfBuiltin.get(name);
+  return own !== undefined && isBelow(claimed, own) ? (own as typeof claimed) : claimed;
+};

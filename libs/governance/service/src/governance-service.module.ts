@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { PlatformModule } from '@nexusmon/runtime';
+import { ApprovalCommandHandler } from './approval/approval.command-handler.js';
+import { ApprovalQueryHandler } from './approval/approval.query-handler.js';
+import { Approvals } from './approval/approvals.js';
+import { GovernanceDerivations } from './derivations.js';
+import { Gate } from './gate/gate.js';
+import { GateQueryHandler } from './gate/gate.query-handler.js';
+import { Signer } from './gate/signer.js';
+
+/** Verdicts, permits, approvals and the list of what to review. */
+@Module({
+  imports: [PlatformModule.forContext('governance')],
+  controllers: [ApprovalCommandHandler, ApprovalQueryHandler, GateQueryHandler],
+  providers: [Approvals, Gate, GovernanceDerivations, Signer],
+})
+export class GovernanceServiceModule {}

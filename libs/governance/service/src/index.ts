@@ -1,0 +1,2 @@
+export { GovernanceServiceModule } from './governance-service.module.js';
+export { governanceMigrations } from './migrations/index.js';

@@ -1,0 +1,5 @@
+export * from './plan.js';
+export * from './mission.events.js';
+export * from './mission.requests.js';
+export * from './mission.document.js';
+export * from './templates.js';

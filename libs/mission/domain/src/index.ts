@@ -1,0 +1,11 @@
+export * from './input.js';
+export * from './mission.js';
+export * from './mission.commands.js';
+export * from './mission.document.js';
+export * from './mission.state.js';
+export { illegalTransition, possibleVerbs } from './mission.approvals.js';
+export { nextDueAt } from './mission.attempts.js';
+export { acceptableGrants } from './mission.tasks.js';
+export * from './plan.js';
+export * from './rank.js';
+export * from './templates.js';

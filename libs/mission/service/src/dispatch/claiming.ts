@@ -1,0 +1,132 @@
+// Claiming: turns a ready task and a waiting slot into a command that claims it under a permit.
+//
+//   C1. The permit covers the digest of the input as it will run, computed here and again by the runner.
+//   C2. Whatever cannot be permitted yields no claim: it waits for an approval, or fails the mission with the reason.
+
+import { Injectable } from '@nestjs/common';
+import { canonical, keyedId, sha256Hex, type Identified } from '@nexusmon/event-log';
+import { secondsAfter, type Json } from '@nexusmon/kernel';
+import type { PermitAnswer } from '@nexusmon/governance-contract';
+import {
+  rankOfTask,
+  references,
+  resolveInput,
+  type ExistingMission,
+  type MissionCommand,
+  type TaskState,
+} from '@nexusmon/mission-domain';
+import { OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
+import { PermitVerifier } from './permit-verifier.js';
+import type { Assignment, Effect } from '@nexusmon/worker-contract';
+import { ownCommand } from '../mission/mission-log.js';
+import { WorkerCatalog } from '../planning/catalog.js';
+import { Governance } from './governance.client.js';
+import { Outputs } from './outputs.js';
+
+export type Claim = Readonly<{ command: Identified<MissionCommand>; assignment?: Assignment }>;
+type Resolved = Readonly<{ input: Json; derived: boolean }> | Readonly<{ refused: string }>;
+
+@Injectable()
+export class Claiming {
+  constructor(
+    private readonly governance: Governance,
+    private readonly catalog: WorkerCatalog,
+    private readonly outputs: Outputs,
+    private readonly permits: PermitVerifier,
+  ) {}
+
+  /** What becomes of a ready task for which `runner_id` has a slot. Throws `Unavailable` while it cannot be known. */
+  async claim(state: ExistingMission, task: TaskState, runner_id: string): Promise<Claim> {
+    const { mission_id } = state.request;
+    const resolved = await this.resolve(state, task);
+    if ('refused' in resolved) return refuse(mission_id, task, 'input_unresolvable', resolved.refused);
+    const effect = effectOf(state, task, resolved.input);
+    const answer = await this.governance.authorize({
+      effect,
+      plan_digest: state.plan.plan_digest,
+      ...(state.approval ? { approval_id: state.approval.approval_id } : {}),
+      ...(task.approval ? { task_approval_id: task.approval.approval_id } : {}),
+      task_gate: task.plan.requires_approval,
+      derived_input: resolved.derived,
+    });
+    return this.answered(answer, { mission_id, task, runner_id, input: resolved.input, effect });
+  }
+
+  private answered(
+    answer: PermitAnswer,
+    {
+      mission_id,
+      task,
+      runner_id,
+      input,
+      effect,
+    }: { mission_id: string; task: TaskState; runner_id: string; input: Json; effect: Effect },
+  ): Claim {
+    const { task_id } = task.plan;
+    switch (answer.kind) {
+      case 'refused':
+        return refuse(mission_id, task, 'not_permitted', answer.detail);
+      case 'needs_approval': {
+        const { why, effect_digest } = answer;
+        const approval_id = keyedId('apr', mission_id, task_id, effect_digest);
+        return {
+          command: ownCommand(mission_id, { type: 'GateTask', data: { task_id, approval_id, effect_digest, why } }),
+        };
+      }
+      case 'permitted': {
+        const { permit } = answer;
+        this.permits.check(permit, effect);
+        const deadline = secondsAfter(new Date().toISOString(), effect.limits.timeout_seconds);
+        const { attempt, worker, input_digest } = effect;
+        const data = { task_id, runner_id, input_digest, permit, deadline };
+        return {
+          command: ownCommand(mission_id, { type: 'ClaimTask', data }),
+          assignment: { mission_id, task_id, attempt, worker, input, effect, permit, deadline },
+        };
+      }
+    }
+  }
+
+  private async resolve(state: ExistingMission, task: TaskState): Promise<Resolved> {
+    const wanted = new Set(
+      references(task.plan.input).flatMap((found) => ('malformed' in found ? [] : [found.task_id])),
+    );
+    const outputs = new Map<string, Json>();
+    for (const { plan, progress } of state.tasks) {
+      if (progress.status !== 'completed') continue;
+      if (!wanted.has(plan.task_id)) continue;
+      outputs.set(plan.task_id, progress.output_ref ? await this.outputs.read(progress.output_ref) : progress.output);
+    }
+    const resolved = resolveInput(task.plan, outputs);
+    if (resolved.kind === 'unresolvable') return { refused: `${resolved.path}: ${resolved.message}` };
+    const known = this.catalog.get(task.plan.worker);
+    const parsed = known?.input.safeParse(resolved.input);
+    if (parsed?.success === false) {
+      const [issue] = parsed.error.issues;
+      return { refused: `input of ${task.plan.worker}: ${issue?.path.join('/') ?? ''}: ${issue?.message ?? ''}` };
+    }
+    return { input: resolved.input, derived: resolved.derived };
+  }
+}
+
+const effectOf = (state: ExistingMission, task: TaskState, input: Json): Effect => ({
+  mission_id: state.request.mission_id,
+  task_id: task.plan.task_id,
+  attempt: task.attempt + 1,
+  worker: task.plan.worker,
+  worker_version: task.plan.worker_version,
+  worker_digest: task.plan.worker_digest,
+  input_digest: sha256Hex(canonical(input)),
+  limits: { timeout_seconds: task.plan.timeout_seconds, output_bytes_max: OUTPUT_BYTES_MAX },
+  egress: [],
+  rank: rankOfTask(state, task),
+});
+
+const refuse = (
+  mission_id: string,
+  task: TaskState,
+  code: 'input_unresolvable' | 'not_permitted',
+  message: string,
+): Claim => ({
+  command: ownCommand(mission_id, { type: 'RefuseTask', data: { task_id: task.plan.task_id, code, message } }),
+});

@@ -1,0 +1,79 @@
+// Claims: which runner works on what, and when it was last heard of. Kept in memory: heartbeats are no events.
+//
+//   C1. A claim is known here because a commit says so; a lost memory makes a claim look younger, never older.
+//   C2. A claim ends by its result, or is released when its runner is silent for a lease, or says that it does not have
+//       it. The attempt number refuses whoever comes back late, so nothing here needs to be exact.
+
+import { LEASE_SECONDS } from '@nexusmon/mission-contract';
+
+export type Claim = Readonly<{ mission_id: string; task_id: string; attempt: number; runner_id: string }>;
+export type AttemptName = Readonly<{ mission_id: string; task_id: string; attempt: number }>;
+
+/** A runner may not have read its assignment yet when it says what it is running. */
+const HANDOVER_MS = 3_000;
+
+type Held = { claim: Claim; since: number; seen: number };
+
+export class Claims {
+  private readonly held = new Map<string, Map<string, Held>>();
+
+  /** Takes over what a mission's commit says is running; tells which known claims that ended. */
+  observe(mission_id: string, running: readonly Claim[], now: number): Claim[] {
+    const before = this.held.get(mission_id);
+    const after = new Map<string, Held>();
+    for (const claim of running) {
+      const known = before?.get(claim.task_id);
+      const same = known?.claim.attempt === claim.attempt;
+      after.set(claim.task_id, same ? known : { claim, since: now, seen: now });
+    }
+    if (after.size > 0) this.held.set(mission_id, after);
+    else this.held.delete(mission_id);
+    return [...(before?.values() ?? [])]
+      .filter(({ claim }) => after.get(claim.task_id)?.claim.attempt !== claim.attempt)
+      .map(({ claim }) => claim);
+  }
+
+  /** Hears from a runner; tells which of its claims it has lost, and which of its attempts it should stop. */
+  heard(runner_id: string, running: readonly AttemptName[], now: number): { lost: Claim[]; stop: AttemptName[] } {
+    const names = new Set(running.map(nameOf));
+    const lost: Claim[] = [];
+    for (const held of this.all()) {
+      if (held.claim.runner_id !== runner_id) continue;
+      held.seen = now;
+      if (!names.has(nameOf(held.claim)) && now - held.since > HANDOVER_MS) lost.push(held.claim);
+    }
+    const stop = running.filter(({ mission_id, task_id, attempt }) => {
+      const current = this.held.get(mission_id)?.get(task_id);
+      return current !== undefined && current.claim.attempt !== attempt;
+    });
+    return { lost, stop };
+  }
+
+  /** The runner has reported: the end of this claim is no news to it. */
+  reported(mission_id: string, task_id: string, attempt: number): void {
+    if (this.held.get(mission_id)?.get(task_id)?.claim.attempt === attempt) this.forget(mission_id, task_id);
+  }
+
+  forget(mission_id: string, task_id: string): void {
+    const tasks = this.held.get(mission_id);
+    tasks?.delete(task_id);
+    if (tasks?.size === 0) this.held.delete(mission_id);
+  }
+
+  /** Claims whose runner has been silent for a lease. */
+  expired(now: number): Claim[] {
+    return [...this.all()].filter(({ seen }) => now - seen > LEASE_SECONDS * 1_000).map(({ claim }) => claim);
+  }
+
+  get size(): number {
+    let count = 0;
+    for (const tasks of this.held.values()) count += tasks.size;
+    return count;
+  }
+
+  private *all(): Generator<Held> {
+    for (const tasks of this.held.values()) yield* tasks.values();
+  }
+}
+
+const nameOf = ({ mission_id, task_id, attempt }: AttemptName) => `${mission_id}/${task_id}/${attempt}`;

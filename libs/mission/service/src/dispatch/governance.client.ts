@@ -1,0 +1,78 @@
+import { Injectable } from '@nestjs/common';
+import {
+  authorizeReply,
+  GOVERNANCE_SUBJECTS,
+  judgeReply,
+  type ApprovalDocument,
+  type JudgeRequest,
+  type PermitAnswer,
+  type PermitRequest,
+  type RequestApproval,
+  type Verdict,
+} from '@nexusmon/governance-contract';
+import { MessageClient, Unavailable } from '@nexusmon/messaging';
+import type { Asked, Reply } from '@nexusmon/shared-contract';
+import { Batch } from './batch.js';
+
+const QUESTIONS_MAX = 128;
+const TIMEOUT_MS = 5_000;
+
+/** What the mission service asks of governance. Without an answer nothing starts: `Unavailable` is thrown. */
+@Injectable()
+export class Governance {
+  private readonly verdicts: Batch<JudgeRequest, Verdict>;
+  private readonly permits: Batch<PermitRequest, PermitAnswer>;
+
+  constructor(private readonly client: MessageClient) {
+    this.verdicts = new Batch(QUESTIONS_MAX, async (requests) => {
+      const body = await this.ask(GOVERNANCE_SUBJECTS.judge, { requests });
+      return judgeReply.parse(body).verdicts;
+    });
+    this.permits = new Batch(QUESTIONS_MAX, async (requests) => {
+      const body = await this.ask(GOVERNANCE_SUBJECTS.authorize, { requests });
+      return authorizeReply.parse(body).answers;
+    });
+  }
+
+  judge(request: JudgeRequest): Promise<Verdict> {
+    return this.verdicts.ask(request);
+  }
+
+  authorize(request: PermitRequest): Promise<PermitAnswer> {
+    return this.permits.ask(request);
+  }
+
+  requestApproval(request: RequestApproval): Promise<Reply<ApprovalDocument>> {
+    return this.send(GOVERNANCE_SUBJECTS.request_approval, request);
+  }
+
+  grant(request: { asked: Asked; approval_id: string; reason?: string; shape: boolean; sovereign: boolean }) {
+    return this.send(GOVERNANCE_SUBJECTS.grant, request);
+  }
+
+  deny(request: { asked: Asked; approval_id: string; reason: string }) {
+    return this.send(GOVERNANCE_SUBJECTS.deny, request);
+  }
+
+  withdraw(request: { asked: Asked; approval_id: string; reason?: string }) {
+    return this.send(GOVERNANCE_SUBJECTS.withdraw, request);
+  }
+
+  async approval(approval_id: string): Promise<ApprovalDocument> {
+    const reply = await this.send(GOVERNANCE_SUBJECTS.get, { approval_id });
+    if (reply.kind === 'done') return reply.body;
+    if (reply.kind === 'refused') throw new Error(`approval ${approval_id}: ${reply.refusal.detail}`);
+    throw new Unavailable(reply.unavailable.dependency, reply.unavailable.detail);
+  }
+
+  private send(subject: string, request: object): Promise<Reply<ApprovalDocument>> {
+    return this.client.request<ApprovalDocument>(subject, request, { timeout_ms: TIMEOUT_MS });
+  }
+
+  private async ask(subject: string, request: object): Promise<unknown> {
+    const reply = await this.client.request<unknown>(subject, request, { timeout_ms: TIMEOUT_MS });
+    if (reply.kind === 'done') return reply.body;
+    if (reply.kind === 'refused') throw new Error(`governance refused a question: ${reply.refusal.detail}`);
+    throw new Unavailable(reply.unavailable.dependency, reply.unavailable.detail);
+  }
+}

@@ -1,0 +1,40 @@
+import { Module } from '@nestjs/common';
+import { PlatformModule } from '@nexusmon/runtime';
+import { MissionDerivations } from './derivations.js';
+import { Claiming } from './dispatch/claiming.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
+import { Governance } from './dispatch/governance.client.js';
+import { Outputs } from './dispatch/outputs.js';
+import { PermitVerifier } from './dispatch/permit-verifier.js';
+import { Recovery } from './dispatch/recovery.js';
+import { RunnerCommandHandler } from './dispatch/runner.command-handler.js';
+import { ApprovalRequests } from './mission/approval-requests.js';
+import { Endings } from './mission/endings.js';
+import { MissionCommandHandler } from './mission/mission.command-handler.js';
+import { MissionLog } from './mission/mission-log.js';
+import { MissionQueryHandler } from './mission/mission.query-handler.js';
+import { Missions } from './mission/missions.js';
+import { WorkerCatalog } from './planning/catalog.js';
+import { Planner } from './planning/planner.js';
+
+/** Missions with their tasks: planning, dispatch, timers. */
+@Module({
+  imports: [PlatformModule.forContext('mission')],
+  controllers: [MissionCommandHandler, MissionQueryHandler, RunnerCommandHandler],
+  providers: [
+    ApprovalRequests,
+    Claiming,
+    Dispatcher,
+    Endings,
+    Governance,
+    MissionDerivations,
+    MissionLog,
+    Missions,
+    Outputs,
+    PermitVerifier,
+    Planner,
+    Recovery,
+    WorkerCatalog,
+  ],
+})
+export class MissionServiceModule {}

@@ -1,0 +1,185 @@
+// Missions: what an operator can do with one, as one request each.
+//
+//   S1. Nothing starts on this service's own word: every start goes through a verdict of governance, and at A and S
+//       through a grant that governance has recorded first.
+//   S2. Whatever a request leaves half done after a crash is finished by a reactor from the log.
+
+import { Injectable } from '@nestjs/common';
+import { keyedId } from '@nexusmon/event-log';
+import type { ApprovalDocument, Verdict } from '@nexusmon/governance-contract';
+import { Keyring } from '@nexusmon/keys';
+import type { CreateBody, MissionDocument } from '@nexusmon/mission-contract';
+import { awaitedApprovals, exists, isTerminal, possibleVerbs, type ExistingMission } from '@nexusmon/mission-domain';
+import type { Asked, Reply } from '@nexusmon/shared-contract';
+import { Governance } from '../dispatch/governance.client.js';
+import { Planner, type Plan } from '../planning/planner.js';
+import { ApprovalRequests } from './approval-requests.js';
+import { Endings } from './endings.js';
+import { MissionLog } from './mission-log.js';
+import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
+
+type Verb = Readonly<{ asked: Asked; mission_id: string; reason?: string | undefined; sovereign: boolean }>;
+type MissionReply = Promise<Reply<MissionDocument>>;
+
+@Injectable()
+export class Missions {
+  constructor(
+    private readonly missions: MissionLog,
+    private readonly planner: Planner,
+    private readonly governance: Governance,
+    private readonly approvals: ApprovalRequests,
+    private readonly keyring: Keyring,
+    private readonly endings: Endings,
+  ) {}
+
+  async create(request: { asked: Asked; mission_id: string; body: CreateBody; wait_ms: number }): MissionReply {
+    const { asked, mission_id, body, wait_ms } = request;
+    const repeated = await this.missions.knows(mission_id, asked.command_id);
+    const reply = repeated
+      ? await this.createdBefore(mission_id, asked)
+      : await this.createNew(mission_id, asked, body, wait_ms);
+    if (reply.kind !== 'done' || wait_ms === 0 || isEnded(reply.body)) return reply;
+    return this.get(mission_id);
+  }
+
+  /** Starts a held mission through the gate; with the operator key also one that awaits approval. */
+  async run({ asked, mission_id, reason, sovereign }: Verb): MissionReply {
+    const { state, key_id } = await this.missions.load(mission_id);
+    if (!exists(state)) return notFound;
+    if (state.status === 'awaiting_approval' && sovereign) {
+      const granted = await this.approve({ asked, mission_id, reason, sovereign });
+      if (granted.kind !== 'done' || granted.body.status !== 'accepted') return granted;
+      return this.run({ asked, mission_id, sovereign });
+    }
+    if (state.status !== 'accepted')
+      return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));
+    const { plan, request } = state;
+    const verdict = await this.judge(mission_id, plan, state.tasks, request.category);
+    const approval_id = approvalIdOf(mission_id, plan.plan_digest);
+    const data = { verdict, approval_id, sovereign };
+    const outcome = await this.missions.ask(mission_id, asked, { type: 'RunMission', data });
+    if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
+    return replyOf(outcome);
+  }
+
+  /** Grants what the mission awaits, and moves it in the same request. */
+  async approve({ asked, mission_id, reason, sovereign }: Verb): MissionReply {
+    const { state, position } = await this.missions.load(mission_id);
+    if (!exists(state)) return notFound;
+    const awaited = awaitedApprovals(state);
+    if (awaited.length === 0)
+      return state.approval?.status === 'granted' && !isTerminal(state)
+        ? documentReply(state, position, false)
+        : illegal(state);
+    for (const { approval_id } of awaited) {
+      const command_id = keyedId('cmd', asked.command_id, approval_id);
+      const grant = { asked: { ...asked, command_id }, approval_id, shape: true, sovereign };
+      const reply = await this.governance.grant(reason === undefined ? grant : { ...grant, reason });
+      if (reply.kind !== 'done') return reply;
+      const moved = await this.settle(reply.body);
+      if (moved.kind !== 'done') return moved;
+    }
+    return this.get(mission_id);
+  }
+
+  async deny({ asked, mission_id, reason = '' }: Verb): MissionReply {
+    const { state } = await this.missions.load(mission_id);
+    if (!exists(state)) return notFound;
+    const [awaited] = awaitedApprovals(state);
+    if (!awaited) return illegal(state);
+    const reply = await this.governance.deny({ asked, approval_id: awaited.approval_id, reason });
+    return reply.kind === 'done' ? this.settle(reply.body) : reply;
+  }
+
+  async cancel({ asked, mission_id, reason }: Verb): MissionReply {
+    const data = reason === undefined ? {} : { reason };
+    return replyOf(await this.missions.ask(mission_id, asked, { type: 'CancelMission', data }));
+  }
+
+  /** Moves a mission as governance decided about one of its approvals. Harmless when it has moved already. */
+  async settle(approval: ApprovalDocument): MissionReply {
+    const { approval_id, mission_id, plan_digest, task_id, effect_digest, settled_by = '', reason } = approval;
+    if (approval.status === 'pending' || approval.status === 'cooling_off') return this.get(mission_id);
+    if (approval.status === 'granted') {
+      const bound = { ...(task_id ? { task_id } : {}), ...(effect_digest ? { effect_digest } : {}) };
+      const data = { approval_id, granted_by: settled_by, shape: approval.shape ?? false, plan_digest, ...bound };
+      return replyOf(await this.missions.order(mission_id, { type: 'RecordGrant', data }));
+    }
+    const data = { approval_id, outcome: approval.status, ...(reason === undefined ? {} : { reason }) };
+    return replyOf(await this.missions.order(mission_id, { type: 'RecordRefusal', data }));
+  }
+
+  async get(mission_id: string): MissionReply {
+    const { state, position } = await this.missions.load(mission_id);
+    return documentReply(state, position, false);
+  }
+
+  private async createNew(mission_id: string, asked: Asked, body: CreateBody, wait_ms: number): MissionReply {
+    const planning = await this.planner.plan(body);
+    if (planning.kind === 'refused') return planning;
+    const { plan } = planning;
+    const [verdict, key_id] = await Promise.all([
+      this.judge(
+        mission_id,
+        plan,
+        plan.tasks.map((task) => ({ plan: task })),
+        body.category,
+      ),
+      this.keyring.take(),
+    ]);
+    const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
+    const { goal, category, rank, constraints, params, template, hold, priority, tags } = body;
+    const request = {
+      mission_id,
+      goal,
+      category,
+      constraints,
+      params,
+      hold,
+      priority,
+      tags,
+      requested_by: asked.actor,
+    };
+    const optional = { ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
+    const approval_id = approvalIdOf(mission_id, plan.plan_digest);
+    const data = { request: { ...request, ...optional }, plan, verdict, approval_id };
+    const outcome = await this.missions.ask(mission_id, asked, { type: 'CreateMission', data }, key_id);
+    if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
+    if (outcome.kind !== 'rejected') await ended;
+    return replyOf(outcome);
+  }
+
+  /** The same request again: it names the mission that it made, as it is now. */
+  private async createdBefore(mission_id: string, asked: Asked): MissionReply {
+    const outcome = await this.missions.ask(mission_id, asked, { type: 'Tick', data: {} });
+    return replyOf(outcome);
+  }
+
+  private judge(
+    mission_id: string,
+    { plan_digest, rank, effective_rank }: Pick<Plan, 'plan_digest' | 'rank' | 'effective_rank'>,
+    tasks: readonly { plan: Plan['tasks'][number] }[],
+    category: CreateBody['category'],
+  ): Promise<Verdict> {
+    const workers = new Map(tasks.map(({ plan }) => [plan.worker, plan.risk_level]));
+    return this.governance.judge({
+      mission_id,
+      plan_digest,
+      rank,
+      effective_rank,
+      category,
+      workers: [...workers].map(([name, risk_level]) => ({ name, risk_level })),
+    });
+  }
+}
+
+/** One approval per plan: asking again for the same plan is asking once. */
+const approvalIdOf = (mission_id: string, plan_digest: string) => keyedId('apr', mission_id, plan_digest);
+
+const isEnded = ({ status }: MissionDocument) =>
+  status === 'completed' || status === 'failed' || status === 'cancelled';
+
+const illegal = (state: ExistingMission): Reply<never> => ({
+  kind: 'refused',
+  refusal: refusalOf({ code: 'illegal-transition', status: state.status, possible: possibleVerbs(state) }),
+});
