@@ -1,0 +1,14 @@
+# The product on one machine: the same entry point as `npm start`, with nats-server and minio on the PATH.
+
+FROM golang:1.26-bookworm AS components
+ENV GOBIN=/out
+RUN go install github.com/nats-io/nats-server/v2@v2.15.2 && go install github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+
+FROM node:24-bookworm
+COPY --from=components /out/ /usr/local/bin/
+COPY --chown=node:node . /app
+USER node
+WORKDIR /app
+RUN npm ci && node tools/build.mjs
+EXPOSE 8000
+ENTRYPOINT ["node", "tools/start.mjs", "--host", "0.0.0.0", "--data-dir", "/data"]

@@ -1,0 +1,4 @@
+import { runService } from '@nexusmon/runtime';
+import { VaultServiceModule } from '@nexusmon/vault-service';
+
+await runService('vault-service', [VaultServiceModule]);

@@ -1,0 +1,197 @@
+// Sessions: who may ask
+//
+//   A1. Whether a session stands is what the log says of it, looked at again at least every 5 s, and told at once of
+//       what this process sees happen. A token alone opens nothing.
+//   A2. A session that is used by another client than the one it was opened for ends.
+//   A3. A cookie counts for writes only from our own origin or a listed one.
+
+import {
+  bindingMatches,
+  isOpenAt,
+  type BindingMode,
+  toDocument,
+  type ExistingSession,
+  type SessionState,
+} from '@nexusmon/access-domain';
+import { SESSION_DAYS } from '@nexusmon/access-contract';
+import { newId, type EventLog } from '@nexusmon/event-log';
+import type { Keyring } from '@nexusmon/keys';
+import { session_id as sessionId } from '@nexusmon/shared-contract';
+import type { FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
+import { field, problem } from '../http/problem.js';
+import type { Principal } from '../http/route.js';
+import { isSameOrigin, type Origins } from '../http/security-headers.js';
+import { singleHeader } from '../http/validation.js';
+import { bindingOf } from './client-binding.js';
+import type { OperatorKey } from './operator-key.js';
+import { sessionAggregate } from './session.aggregate.js';
+import type { SessionTokens } from './session-token.js';
+
+/** One operator key, one account. */
+const ACCOUNT = 'operator:owner';
+const COOKIE = 'nexusmon_session';
+const DAY_MS = 86_400_000;
+/** How old this process's knowledge of a session may be (A1). */
+export const KNOWN_FOR_MS = 4_000;
+const KNOWN_MAX = 10_000;
+
+export type SessionOptions = Readonly<{
+  log: EventLog;
+  keyring: Keyring;
+  tokens: SessionTokens;
+  operator_key: OperatorKey;
+  binding: BindingMode;
+  origins: Origins;
+}>;
+
+type Credential = Readonly<{ token: string; from: 'header' | 'cookie' }>;
+
+export class Sessions {
+  private readonly known = new LRUCache<string, SessionState>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
+
+  constructor(private readonly options: SessionOptions) {}
+
+  isOperatorKey(candidate: string): boolean {
+    return this.options.operator_key.matches(candidate);
+  }
+
+  /** Whether the operator key came with the request; a wrong one is never passed over. */
+  isSovereign(request: FastifyRequest): boolean {
+    const key = singleHeader(request, 'X-Operator-Key');
+    if (key === undefined) return false;
+    if (this.isOperatorKey(key)) return true;
+    throw problem('operator-key-refused', {
+      detail: 'the key in X-Operator-Key is wrong',
+      errors: [field('X-Operator-Key', 'not the operator key')],
+    });
+  }
+
+  async open(request: FastifyRequest) {
+    const { log, keyring, tokens } = this.options;
+    const { origin } = request.headers;
+    if (origin !== undefined) this.checkOrigin(request, origin);
+    const session_id = newId('ses');
+    const now_ms = Date.now();
+    const expires_at_ms = now_ms + SESSION_DAYS * DAY_MS;
+    const expires_at = new Date(expires_at_ms).toISOString();
+    const binding = this.bindingOf(request);
+    const outcome = await log.execute(
+      sessionAggregate,
+      session_id,
+      {
+        command_id: newId('cmd'),
+        correlation_id: session_id,
+        command: { type: 'OpenSession', actor: ACCOUNT, data: { session_id, account: ACCOUNT, binding, expires_at } },
+      },
+      { key_id: await keyring.forOwner(ACCOUNT) },
+    );
+    if (outcome.kind === 'rejected') throw new Error(`a new session was refused: ${outcome.rejection.code}`);
+    this.known.set(session_id, outcome.state);
+    const token = await tokens.issue({ session_id, account: ACCOUNT, expires_at_ms }, now_ms);
+    const cookie = this.cookie(request, token, (SESSION_DAYS * DAY_MS) / 1_000);
+    return { token, expires_at, cookie, position: outcome.position };
+  }
+
+  /** Ends the session that asks. */
+  async leave(principal: Principal, request: FastifyRequest) {
+    const ended = await this.end(principal.session_id, principal.actor, 'logout');
+    return { ...ended, cookie: this.cookie(request, '', 0) };
+  }
+
+  /** Ends a session of the same account. One of another account is not there. */
+  async revoke({ actor }: Principal, session_id: string) {
+    const { state } = await this.options.log.load(sessionAggregate, session_id);
+    if (state.status === 'absent' || state.account !== actor)
+      throw problem('session-not-found', `there is no session ${session_id}`);
+    return this.end(session_id, actor, 'revoked');
+  }
+
+  private async end(session_id: string, actor: string, why: 'logout' | 'revoked' | 'binding_mismatch') {
+    const outcome = await this.options.log.execute(sessionAggregate, session_id, {
+      command_id: newId('cmd'),
+      correlation_id: session_id,
+      command: { type: 'EndSession', actor, data: { why } },
+    });
+    const { state, position } = outcome;
+    if (state.status === 'absent') throw problem('session-not-found', `there is no session ${session_id}`);
+    this.known.set(session_id, state);
+    return { session: toDocument(state), position };
+  }
+
+  /** The principal behind the credential of a request, or a problem that says what is wrong with it. */
+  async authenticate(request: FastifyRequest): Promise<Principal> {
+    const { token, from } = this.credentialOf(request);
+    const claims = await this.options.tokens.read(token);
+    if (!claims || !sessionId.safeParse(claims.session_id).success)
+      throw problem('credential-invalid', 'the session token is not valid, or has expired');
+    if (from === 'cookie') this.checkCookieUse(request);
+    const principal = { actor: claims.account, session_id: claims.session_id, expires_at_ms: claims.expires_at_ms };
+    const session = await this.standing(principal);
+    if (!session) throw problem('session-ended', 'the session has ended');
+    if (!bindingMatches(this.options.binding, session.binding, this.bindingOf(request))) {
+      await this.end(principal.session_id, principal.actor, 'binding_mismatch');
+      throw problem('session-binding-mismatch', 'the session was opened by another client and has been ended');
+    }
+    return principal;
+  }
+
+  /** Whether the session behind a principal still stands: for connections that outlive their first check. */
+  async stands(principal: Principal): Promise<boolean> {
+    return (await this.standing(principal)) !== undefined;
+  }
+
+  /** Told by the live log: another process may have ended it (A1). */
+  forget(session_id: string): void {
+    this.known.delete(session_id);
+  }
+
+  private async standing({ session_id, expires_at_ms }: Principal): Promise<ExistingSession | undefined> {
+    if (expires_at_ms <= Date.now()) return undefined;
+    const state = this.known.get(session_id) ?? (await this.options.log.load(sessionAggregate, session_id)).state;
+    if (!this.known.has(session_id)) this.known.set(session_id, state);
+    return state.status !== 'absent' && isOpenAt(state, new Date().toISOString()) ? state : undefined;
+  }
+
+  private bindingOf(request: FastifyRequest) {
+    return bindingOf(request.headers['user-agent'], request.ip, this.options.binding);
+  }
+
+  private credentialOf(request: FastifyRequest): Credential {
+    const authorization = singleHeader(request, 'Authorization');
+    if (authorization !== undefined) {
+      const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization)?.[1];
+      if (token === undefined) throw problem('credential-invalid', 'Authorization is not of the form Bearer <token>');
+      return { token, from: 'header' };
+    }
+    const token = cookieIn(request.headers.cookie);
+    if (token === undefined) throw problem('credential-required', 'this route needs a session');
+    return { token, from: 'cookie' };
+  }
+
+  /** A3. Browsers send Origin with every write; where one does not, its fetch metadata must say the same. */
+  private checkCookieUse(request: FastifyRequest): void {
+    const { origin } = request.headers;
+    if (origin !== undefined) this.checkOrigin(request, origin);
+    else if (!['GET', 'HEAD'].includes(request.method) && request.headers['sec-fetch-site'] !== 'same-origin')
+      throw problem('origin-refused', 'a write with the session cookie must say its Origin');
+  }
+
+  private checkOrigin(request: FastifyRequest, origin: string): void {
+    if (!isSameOrigin(request, origin) && !this.options.origins.allows(origin))
+      throw problem('origin-refused', `the origin ${origin} is not allowed`);
+  }
+
+  private cookie(request: FastifyRequest, token: string, max_age_seconds: number): string {
+    const secure = request.protocol === 'https' ? '; Secure' : '';
+    return `${COOKIE}=${token}; Path=/; Max-Age=${max_age_seconds}; HttpOnly; SameSite=Strict${secure}`;
+  }
+}
+
+const cookieIn = (header: string | undefined): string | undefined => {
+  for (const pair of (header ?? '').split(';')) {
+    const [name = '', value = ''] = pair.split('=', 2).map((part) => part.trim());
+    if (name === COOKIE && value !== '') return value;
+  }
+  return undefined;
+};

@@ -1,0 +1,126 @@
+// The gateway in its process: everything is put together here, listens once all modules are up, and stops first.
+
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Config, ContextSecrets } from '@nexusmon/config';
+import { EventLog } from '@nexusmon/event-log';
+import { Keyring } from '@nexusmon/keys';
+import { MessageClient, RequestMux } from '@nexusmon/messaging';
+import { Database, LogFeed, Projections } from '@nexusmon/projections';
+import { Derived } from '@nexusmon/runtime';
+import { Logger } from '@nexusmon/telemetry';
+import type { FastifyInstance } from 'fastify';
+import { readFileSync } from 'node:fs';
+import { readOperatorKey } from './access/operator-key.js';
+import { SessionTokens, tokenKeys } from './access/session-token.js';
+import { SessionWatch } from './access/session-watch.js';
+import { listSessions, SESSION_PROJECTION, sessionProjection } from './access/session.projection.js';
+import { Sessions } from './access/sessions.js';
+import { Health } from './health.js';
+import { CommandsInFlight } from './http/commands.js';
+import { allowedOrigins } from './http/security-headers.js';
+import { settled } from './http/problem.js';
+import { Services } from './http/services.js';
+import { makeSurface } from './http/surface.js';
+import { approvalRoutes } from './routes/approval.routes.js';
+import { authRoutes, type ListSessions } from './routes/auth.routes.js';
+import { withReference } from './routes/docs.routes.js';
+import { eventRoutes } from './routes/event.routes.js';
+import { missionRoutes } from './routes/mission.routes.js';
+import { systemRoutes } from './routes/system.routes.js';
+import { vaultRoutes } from './routes/vault.routes.js';
+import { EventStreams, READABLE } from './stream/event-streams.js';
+
+const HEARTBEAT_MS = 15_000;
+const PATIENCE_MS = 10_000;
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** The gateway's own list: it reads its own view, with the same waiting and refusals as the services. */
+const sessionList =
+  (database: Database, projections: Projections): ListSessions =>
+  async ({ min_position, ...listing }) => {
+    const refusal = await projections.unreached(SESSION_PROJECTION, min_position);
+    if (refusal) return settled({ kind: 'refused', refusal });
+    const position = projections.checkpointPosition(SESSION_PROJECTION);
+    const found = await listSessions(database, listing);
+    if ('refusal' in found) return settled({ kind: 'refused', refusal: found.refusal });
+    return { changed: false, position, body: found.page };
+  };
+
+@Injectable()
+export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly http: FastifyInstance;
+  private readonly streams: EventStreams;
+  private readonly watch: SessionWatch;
+
+  constructor(
+    @Inject(Config) private readonly config: Config,
+    @Inject(ContextSecrets) secrets: ContextSecrets,
+    @Inject(EventLog) log: EventLog,
+    @Inject(Keyring) keyring: Keyring,
+    @Inject(MessageClient) client: MessageClient,
+    @Inject(RequestMux) mux: RequestMux,
+    @Inject(LogFeed) feed: LogFeed,
+    @Inject(Database) database: Database,
+    @Inject(Derived) derived: Derived,
+    @Inject(Projections) projections: Projections,
+    @Inject(Logger) private readonly logger: Logger,
+  ) {
+    const { access } = config;
+    feed.know(READABLE);
+    derived.addProjection(sessionProjection);
+    const pepper = Buffer.from(secrets.get('pepper'), 'base64');
+    const origins = allowedOrigins(access.allowed_origins, access.allowed_tunnel_ids);
+    const sessions = new Sessions({
+      log,
+      keyring,
+      tokens: new SessionTokens(tokenKeys(access.jwt_secret, () => secrets.get('session_private_key'))),
+      operator_key: readOperatorKey(access.operator_key, access.operator_key_file, pepper),
+      binding: access.session_binding,
+      origins,
+    });
+    const services = new Services(client);
+    const health = new Health({ log, feed, database, services, version });
+    const in_flight = new CommandsInFlight();
+    this.streams = new EventStreams({
+      ...{ feed, mux, keyring, sessions, log: logger },
+      ...{ heartbeat_ms: HEARTBEAT_MS, patience_ms: PATIENCE_MS },
+    });
+    this.watch = new SessionWatch(feed, (session_id) => {
+      sessions.forget(session_id);
+      void this.streams.checkSessions(session_id);
+    });
+    const routes = [
+      ...authRoutes(sessions, sessionList(database, projections)),
+      ...missionRoutes(services, in_flight),
+      ...approvalRoutes(services, in_flight),
+      ...vaultRoutes(services),
+      ...eventRoutes(services, this.streams),
+      ...systemRoutes(services, health),
+    ];
+    this.http = makeSurface({
+      routes: withReference(routes, version),
+      origins,
+      trusted_proxies: access.trusted_proxies,
+      log: logger,
+      authenticate: (request) => sessions.authenticate(request),
+      isSovereign: (request) => sessions.isSovereign(request),
+    });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.watch.run().catch((error: unknown) => this.logger.error({ msg: 'sessions are no longer watched', error }));
+    const { host, port } = this.config.gateway;
+    const address = await this.http.listen({ host, port });
+    this.logger.info({ msg: 'gateway listens', address });
+  }
+
+  /** Takes no more; what is being answered is finished, streams are told. */
+  async onModuleDestroy(): Promise<void> {
+    this.streams.close();
+    this.watch.close();
+    await this.http.close();
+  }
+}

@@ -1,0 +1,173 @@
+// /openapi.json, from the schemas that validate. Nothing is described by hand, so nothing can be described wrongly.
+
+import { z } from 'zod';
+import { isProblemCode, PROBLEMS, problemDocument, type ProblemCode } from './problem.js';
+import type { HeaderName, ResponseDescription, Route } from './route.js';
+
+type JsonSchema = Record<string, unknown>;
+
+const HEADERS: Readonly<Record<HeaderName, string>> = {
+  'Idempotency-Key': 'The same key and body by the same principal name the same thing for good.',
+  Prefer: '`wait=N` (RFC 7240): answer when the mission has ended, or after N seconds.',
+  'X-Operator-Key': 'The operator key, where the gate asks for it.',
+  'Last-Event-ID': 'Resume behind this event.',
+  'If-None-Match': 'Answer 304 when the ETag is one of these.',
+};
+
+/** What any route can answer with, beside its own. */
+const COMMON: readonly ProblemCode[] = [
+  'malformed-request',
+  'schema-violated',
+  'service-unavailable',
+  'internal-fault',
+];
+const GUARDED: readonly ProblemCode[] = ['credential-required', 'credential-invalid', 'session-ended'];
+
+/** Shared schemas stand once, under the id that their contract gives them. */
+class Components {
+  readonly schemas: Record<string, JsonSchema> = {};
+
+  /** `io` matters: what has a default may be left out of a request and is always there in an answer. */
+  schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
+    const { $defs, $schema, ...root } = z.toJSONSchema(schema, {
+      io,
+      target: 'draft-2020-12',
+      unrepresentable: 'any',
+      reused: 'inline',
+    }) as JsonSchema;
+    void $schema;
+    const definitions = ($defs ?? {}) as Record<string, JsonSchema>;
+    for (const [name, definition] of Object.entries(definitions)) this.add(name, definition);
+    const id = schema.meta()?.id;
+    if (id === undefined) return relocated(root) as JsonSchema;
+    this.add(id, root);
+    return { $ref: `#/components/schemas/${id}` };
+  }
+
+  private add(name: string, definition: JsonSchema): void {
+    const { id, $id, ...rest } = definition;
+    void [id, $id];
+    this.schemas[name] ??= relocated(rest) as JsonSchema;
+  }
+}
+
+/** References into `$defs` point to the components instead. */
+const relocated = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(relocated);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      name === '$ref' && typeof item === 'string' ? item.replace('#/$defs/', '#/components/schemas/') : relocated(item),
+    ]),
+  );
+};
+
+const parametersOf = (route: Route, components: Components): JsonSchema[] => {
+  const of = (schema: z.ZodObject | undefined, where: 'path' | 'query') =>
+    Object.entries((schema?.shape ?? {}) as Record<string, z.ZodType>).map(([name, item]) => ({
+      name,
+      in: where,
+      required: where === 'path' || !item.safeParse(undefined).success,
+      schema: components.schemaOf(item, 'input'),
+    }));
+  const headers = (route.headers ?? []).map((name) => ({
+    name,
+    in: 'header',
+    required: false,
+    description: HEADERS[name],
+    schema: { type: 'string' },
+  }));
+  return [...of(route.params, 'path'), ...of(route.query, 'query'), ...headers];
+};
+
+const answerOf = (
+  { description, schema, media_type = 'application/json' }: ResponseDescription,
+  components: Components,
+) => ({
+  description,
+  ...(schema ? { content: { [media_type]: { schema: components.schemaOf(schema, 'output') } } } : {}),
+  ...(!schema && media_type !== 'application/json' ? { content: { [media_type]: { schema: {} } } } : {}),
+});
+
+const notFoundOf = ({ params }: Route): ProblemCode[] =>
+  Object.keys(params?.shape ?? {}).map((name) => {
+    const code = `${name.replace(/_id$/, '')}-not-found`;
+    return isProblemCode(code) ? code : 'not-found';
+  });
+
+const codesOf = (route: Route): ProblemCode[] => [
+  ...COMMON,
+  ...(route.policy.access === 'public' ? [] : GUARDED),
+  ...notFoundOf(route),
+  ...(route.method === 'POST' ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const) : []),
+  ...(route.headers?.includes('Idempotency-Key') ? (['idempotency-key-reused', 'request-in-flight'] as const) : []),
+  ...((route.problems ?? []) as ProblemCode[]),
+];
+
+const problemsOf = (route: Route, components: Components): Record<string, JsonSchema> => {
+  const by_status = new Map<number, Set<ProblemCode>>();
+  for (const code of codesOf(route)) {
+    const { status } = PROBLEMS[code];
+    by_status.set(status, (by_status.get(status) ?? new Set()).add(code));
+  }
+  const schema = components.schemaOf(problemDocument, 'output');
+  return Object.fromEntries(
+    [...by_status].map(([status, codes]) => [
+      String(status),
+      { description: [...codes].sort().join(', '), content: { 'application/problem+json': { schema } } },
+    ]),
+  );
+};
+
+const operationOf = (route: Route, components: Components): JsonSchema => {
+  const answers = Object.entries(route.responses).map(([status, response]) => [status, answerOf(response, components)]);
+  const parameters = parametersOf(route, components);
+  return {
+    operationId: operationId(route),
+    summary: route.summary,
+    tags: [route.tag],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(route.body
+      ? {
+          requestBody: {
+            required: !route.body.safeParse({}).success,
+            content: { 'application/json': { schema: components.schemaOf(route.body, 'input') } },
+          },
+        }
+      : {}),
+    responses: { ...problemsOf(route, components), ...Object.fromEntries(answers) },
+    security: route.policy.access === 'public' ? [] : [{ session: [] }, { session_cookie: [] }],
+  };
+};
+
+const operationId = ({ method, path }: Route): string =>
+  `${method.toLowerCase()}${path.replaceAll(/[{}]/g, '').replaceAll(/[^A-Za-z0-9]+/g, '_')}`;
+
+export const makeOpenApi = (routes: readonly Route[], version: string): JsonSchema => {
+  const components = new Components();
+  const paths: Record<string, JsonSchema> = {};
+  for (const route of routes) {
+    const path = (paths[route.path] ??= {});
+    path[route.method.toLowerCase()] = operationOf(route, components);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'NEXUSMON',
+      version,
+      description:
+        'Missions under governance. Errors are problem documents (RFC 9457); their codes are listed at /docs.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      schemas: components.schemas,
+      securitySchemes: {
+        session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        session_cookie: { type: 'apiKey', in: 'cookie', name: 'nexusmon_session' },
+      },
+    },
+  };
+};

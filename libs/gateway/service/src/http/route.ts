@@ -1,0 +1,95 @@
+// Routes: one definition each, from which registration, validation, policy and /openapi.json are made.
+//
+//   T1. A route without a policy does not type-check. `public` is said aloud or not at all.
+//   T2. Handlers get values that fit their schemas, and a principal unless the route is public.
+//   T3. Handlers know nothing of Fastify, but for those that take the connection over (`taken`).
+
+import type { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+
+/**
+ * `operator`: an open session of an operator. `step_up`: X-Operator-Key is looked at when it is sent, and a wrong one
+ * ends the request.
+ */
+export type Policy = Readonly<{ access: 'public' }> | Readonly<{ access: 'operator'; step_up?: boolean }>;
+
+/** Who stands behind a request. */
+export type Principal = Readonly<{ actor: string; session_id: string; expires_at_ms: number }>;
+
+export type HeaderName = 'Idempotency-Key' | 'Prefer' | 'X-Operator-Key' | 'Last-Event-ID' | 'If-None-Match';
+
+export type Answered = Readonly<{
+  status: number;
+  body?: unknown;
+  stream?: Readable;
+  media_type?: string;
+  headers?: Readonly<Record<string, string>>;
+  /** Where the log stood when this was true. */
+  position?: string;
+}>;
+/** The handler has taken the connection and ends it by itself. */
+export const TAKEN = Symbol('taken');
+export type Answer = Answered | typeof TAKEN;
+
+export type Call<Params, Query, Body> = Readonly<{
+  params: Params;
+  query: Query;
+  body: Body;
+  /** The body as it was sent, before defaults: what an Idempotency-Key is bound to. */
+  raw_body: unknown;
+  /** The operator key came with this request and was right. */
+  sovereign: boolean;
+  /** Throws on public routes: nobody is there. */
+  principal: Principal;
+  request: FastifyRequest;
+  reply: FastifyReply;
+}>;
+
+export type ResponseDescription = Readonly<{
+  description: string;
+  schema?: z.ZodType;
+  /** @default application/json */
+  media_type?: string;
+}>;
+
+export type Route = Readonly<{
+  method: 'GET' | 'POST' | 'DELETE';
+  /** With `{name}` for parameters, as OpenAPI writes them. */
+  path: string;
+  summary: string;
+  tag: string;
+  policy: Policy;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  headers?: readonly HeaderName[];
+  responses: Readonly<Record<number, ResponseDescription>>;
+  /** Codes that a caller should be ready for, beside those that any route can answer with. */
+  problems?: readonly string[];
+  handler: (call: Call<never, never, never>) => Answer | Promise<Answer>;
+}>;
+
+type InferOr<Schema, Fallback> = Schema extends z.ZodType ? z.infer<Schema> : Fallback;
+type Nothing = Readonly<Record<never, never>>;
+
+type Definition<Params, Query, Body> = Omit<Route, 'params' | 'query' | 'body' | 'handler'> &
+  Readonly<{
+    params?: Params;
+    query?: Query;
+    body?: Body;
+    handler: (
+      call: Call<InferOr<Params, Nothing>, InferOr<Query, Nothing>, InferOr<Body, undefined>>,
+    ) => Answer | Promise<Answer>;
+  }>;
+
+export const defineRoute = <
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(
+  definition: Definition<Params, Query, Body>,
+): Route => definition as unknown as Route;
+
+/** Paths of Fastify spell parameters another way. */
+export const fastifyPath = (path: string): string => path.replaceAll(/\{([a-z_]+)\}/g, ':$1');

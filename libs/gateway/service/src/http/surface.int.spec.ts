@@ -1,0 +1,315 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, type AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { silentLogger } from '@nexusmon/telemetry';
+import { mission_id, text } from '@nexusmon/shared-contract';
+import { z } from 'zod';
+import { withReference } from '../routes/docs.routes.js';
+import { problem } from './problem.js';
+import { defineRoute } from './route.js';
+import { allowedOrigins } from './security-headers.js';
+import { makeSurface } from './surface.js';
+
+const body = z.strictObject({ name: text(1, 10), tasks: z.array(z.strictObject({ id: z.int() })).default([]) });
+const principal = { actor: 'operator:owner', session_id: 'ses_1', expires_at_ms: Number.MAX_SAFE_INTEGER };
+const ORIGIN = 'https://cockpit.example';
+
+const routes = [
+  defineRoute({
+    method: 'POST',
+    path: '/v1/things',
+    summary: 'Make a thing',
+    tag: 'Things',
+    policy: { access: 'operator', step_up: true },
+    body,
+    headers: ['Idempotency-Key'],
+    responses: { 201: { description: 'Made.', schema: body } },
+    handler: (call) => ({
+      status: 201,
+      body: { made: call.body, actor: call.principal.actor, sovereign: call.sovereign },
+      position: '0.1',
+    }),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: '/v1/things/{mission_id}',
+    summary: 'Read a thing',
+    tag: 'Things',
+    policy: { access: 'operator' },
+    params: z.object({ mission_id }),
+    query: z.object({
+      limit: z.int().min(1).max(200).default(50),
+      all: z.boolean().optional(),
+      name: z.string().optional(),
+    }),
+    responses: { 200: { description: 'It.' } },
+    handler: ({ params, query }) => ({ status: 200, body: { params, query } }),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: '/broken',
+    summary: 'Throw',
+    tag: 'Things',
+    policy: { access: 'public' },
+    responses: { 200: { description: 'Never.' } },
+    handler: () => {
+      throw new Error('select password from secrets');
+    },
+  }),
+  defineRoute({
+    method: 'GET',
+    path: '/torn',
+    summary: 'Send half of what was promised',
+    tag: 'Things',
+    policy: { access: 'public' },
+    responses: { 200: { description: 'Never whole.', media_type: 'application/octet-stream' } },
+    handler: () => ({
+      status: 200,
+      headers: { 'content-length': '10' },
+      stream: Readable.from(
+        (function* () {
+          yield Buffer.from('12345');
+          throw new Error('torn');
+        })(),
+        { objectMode: false },
+      ),
+    }),
+  }),
+];
+
+const http = makeSurface({
+  routes: withReference(routes, '9.9.9'),
+  origins: allowedOrigins([ORIGIN], ['my-tunnel']),
+  trusted_proxies: [],
+  log: silentLogger(),
+  authenticate: (request) => {
+    if (request.headers.authorization === 'Bearer right') return Promise.resolve(principal);
+    return Promise.reject(problem('credential-required', 'who are you?'));
+  },
+  isSovereign: (request) => {
+    const key = request.headers['x-operator-key'];
+    if (key !== undefined && key !== 'key') throw problem('operator-key-invalid', 'the key in X-Operator-Key is wrong');
+    return key === 'key';
+  },
+});
+
+let url = '';
+beforeAll(async () => {
+  url = await http.listen({ host: '127.0.0.1', port: 0 });
+});
+afterAll(() => http.close());
+
+const AUTH = { authorization: 'Bearer right' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+type Asked = Readonly<{ method?: string; headers?: Record<string, string>; body?: string | Uint8Array<ArrayBuffer> }>;
+const ask = async (path: string, { method = 'GET', headers = {}, body: sent }: Asked = {}) => {
+  const response = await fetch(url + path, { method, headers, ...(sent === undefined ? {} : { body: sent }) });
+  const content = await response.text();
+  const media_type = response.headers.get('content-type') ?? '';
+  const document = media_type.includes('json') ? (JSON.parse(content) as Record<string, unknown>) : {};
+  return { status: response.status, headers: response.headers, media_type, content, document };
+};
+const post = (sent: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+  ask('/v1/things', { method: 'POST', body: sent, headers: { ...AUTH, ...JSON_TYPE, ...headers } });
+
+/** Bytes as they are: what no client library would send. */
+const raw = async (...pieces: readonly string[]): Promise<string> => {
+  const socket = connect((http.server.address() as AddressInfo).port, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  for (const piece of pieces) socket.write(piece);
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+};
+
+const expectProblem = (answer: Awaited<ReturnType<typeof ask>>, status: number, code: string) => {
+  expect(answer.document).toMatchObject({ status, code });
+  expect(answer.status).toBe(status);
+  expect(answer.media_type).toMatch(/^application\/problem\+json/);
+  for (const name of ['type', 'title', 'detail', 'instance', 'trace_id', 'hint'])
+    expect(answer.document).toHaveProperty(name);
+};
+
+describe('a request', () => {
+  it('reaches its handler, checked and with defaults', async () => {
+    const { status, headers, document } = await post('{"name": "x"}', { 'x-operator-key': 'key' });
+    expect([status, headers.get('nexusmon-position')]).toEqual([201, '0.1']);
+    expect(document).toEqual({ made: { name: 'x', tasks: [] }, actor: 'operator:owner', sovereign: true });
+  });
+
+  it.each([
+    ['no body', '', 422, 'schema-violated', ['name']],
+    ['cut off', '{"name": "x"', 400, 'malformed-json', ['']],
+    ['null', 'null', 422, 'schema-violated', ['']],
+    ['an array', '[]', 422, 'schema-violated', ['']],
+    ['a wrong type', '{"name": 1}', 422, 'schema-violated', ['name']],
+    ['too long', '{"name": "12345678901"}', 422, 'schema-violated', ['name']],
+    ['two unknown fields', '{"name": "x", "b": 1, "c": 2}', 422, 'schema-violated', ['b', 'c']],
+    ['an unknown field inside', '{"name": "x", "tasks": [{"id": 1, "z": 2}]}', 422, 'schema-violated', ['tasks/0/z']],
+    ['NUL', '{"name": "a\\u0000"}', 422, 'schema-violated', ['name']],
+    ['__proto__', '{"name": "x", "__proto__": {"a": 1}}', 422, 'schema-violated', ['__proto__']],
+    ['20,000 deep', `{"name": ${'['.repeat(20_000)}`, 422, 'schema-violated', undefined],
+  ] as const)('is refused for its body: %s', async (_, sent, status, code, paths) => {
+    const answer = await post(sent);
+    expectProblem(answer, status, code);
+    const errors = answer.document['errors'] as { path: string }[];
+    if (paths) expect(errors.map(({ path }) => path)).toEqual(paths);
+  });
+
+  it.each([
+    'text/plain',
+    'application/jsonx',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'nonsense',
+    '',
+  ])('is refused for its media type: %j', async (type) => {
+    expectProblem(await post('{"name": "x"}', { 'content-type': type }), 415, 'media-type-unsupported');
+  });
+
+  it.each([
+    ['just over 1 MiB', 1024 * 1024 + 1],
+    ['10 MB', 10_000_000],
+  ])('is refused when its body is too large, and gets to read it: %s', async (_, size) => {
+    const sent = new Uint8Array(size).fill(0x20);
+    expectProblem(await post(sent), 413, 'body-too-large');
+    expectProblem(await post(sent), 413, 'body-too-large');
+  });
+
+  it('of exactly 1 MiB is read', async () => {
+    const sent = `{"name": "x"}${' '.repeat(1024 * 1024 - 13)}`;
+    expect((await post(sent)).status).toBe(201);
+  });
+
+  it.each([
+    ['a bad id', '/v1/things/nonsense', 404, 'mission-not-found'],
+    ['an id of another kind', '/v1/things/apr_01890000-0000-7000-8000-000000000000', 404, 'mission-not-found'],
+    ['an unknown parameter', '/v1/things/ID?colour=red', 422, 'schema-violated'],
+    ['a parameter twice', '/v1/things/ID?limit=1&limit=2', 422, 'schema-violated'],
+    ['a limit of 0', '/v1/things/ID?limit=0', 422, 'schema-violated'],
+    ['a limit of 201', '/v1/things/ID?limit=201', 422, 'schema-violated'],
+    ['a limit in hex', '/v1/things/ID?limit=0x10', 422, 'schema-violated'],
+    ['an empty limit', '/v1/things/ID?limit=', 422, 'schema-violated'],
+    ['NUL in a value', '/v1/things/ID?name=a%00', 422, 'schema-violated'],
+    ['__proto__ as a parameter', '/v1/things/ID?__proto__=1', 422, 'schema-violated'],
+    ['a broken escape', '/v1/things/%zz', 400, 'malformed-request'],
+    ['an unknown route', '/v1/nothing', 404, 'route-not-found'],
+    ['an id that is too long', `/v1/things/${'x'.repeat(5_000)}`, 404, 'not-found'],
+  ] as const)('is refused for its address: %s', async (_, path, status, code) => {
+    const answer = await ask(path.replace('ID', 'msn_01890000-0000-7000-8000-000000000000'), { headers: AUTH });
+    expectProblem(answer, status, code);
+  });
+
+  it('has typed parameters', async () => {
+    const path = '/v1/things/msn_01890000-0000-7000-8000-000000000000?limit=7&all=true';
+    const { document } = await ask(path, { headers: AUTH });
+    expect(document['query']).toEqual({ limit: 7, all: true });
+  });
+
+  it('with another method names those that there are', async () => {
+    const answer = await ask('/v1/things', { method: 'DELETE', headers: AUTH });
+    expectProblem(answer, 405, 'method-not-allowed');
+    expect(answer.headers.get('allow')).toBe('POST');
+  });
+
+  it('without a credential gets nothing, and its body is not looked at (F1)', async () => {
+    const answer = await ask('/v1/things', { method: 'POST', headers: JSON_TYPE, body: '{' });
+    expectProblem(answer, 401, 'credential-required');
+    expect(answer.headers.get('www-authenticate')).toContain('Bearer');
+  });
+
+  it('with a wrong operator key gets nothing, whatever its body', async () => {
+    expectProblem(await post('{', { 'x-operator-key': 'wrong' }), 401, 'operator-key-invalid');
+  });
+
+  it('that makes us fail learns that and no more (P2)', async () => {
+    const answer = await ask('/broken');
+    expectProblem(answer, 500, 'internal-fault');
+    expect(answer.content).not.toMatch(/select|password|at /);
+  });
+
+  it('never ends well when its content was torn', async () => {
+    await expect(ask('/torn')).rejects.toThrow();
+  });
+});
+
+describe('what is not HTTP', () => {
+  it.each([
+    ['nonsense', ['nonsense\r\n\r\n'], '400'],
+    ['a length that is none', ['POST / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n'], '400'],
+    ['both lengths', ['POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n'], '400'],
+    ['headers without end', ['GET / HTTP/1.1\r\nhost: x\r\n', `x: ${'y'.repeat(20_000)}\r\n\r\n`], '431'],
+  ])('is answered with a problem (F2): %s', async (_, pieces, status) => {
+    const answer = await raw(...pieces);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toContain('application/problem+json');
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ status: Number(status) });
+  });
+});
+
+describe('an answer', () => {
+  it('tells browsers to trust nothing in it', async () => {
+    for (const path of ['/docs', '/nowhere', '/broken']) {
+      const { headers } = await ask(path);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toMatch(/default-src 'none'/);
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+    }
+  });
+
+  it.each([ORIGIN, 'https://my-tunnel.cfargotunnel.com'])('may be read by a listed origin: %s', async (origin) => {
+    const { headers } = await ask('/openapi.json', { headers: { origin } });
+    expect(headers.get('access-control-allow-origin')).toBe(origin);
+    const method = { origin, 'access-control-request-method': 'POST' };
+    expect((await ask('/v1/things', { method: 'OPTIONS', headers: method })).status).toBe(204);
+  });
+
+  it.each([
+    'https://evil-cockpit.example',
+    'https://cockpit.example.evil',
+    'http://cockpit.example',
+    'https://cockpit.example:444',
+    'https://x.cfargotunnel.com',
+    'null',
+  ])('may not be read by another: %s', async (origin) => {
+    const { headers } = await ask('/openapi.json', { headers: { origin } });
+    expect(headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('echoes a harmless request id, and continues a trace', async () => {
+    const trace_id = 'a'.repeat(32);
+    const headers = { 'x-request-id': 'req-1', traceparent: `00-${trace_id}-${'b'.repeat(16)}-01` };
+    expect((await ask('/nowhere', { headers })).headers.get('x-request-id')).toBe('req-1');
+    expect((await ask('/nowhere', { headers: { 'x-request-id': 'a b' } })).headers.get('x-request-id')).not.toBe('a b');
+  });
+});
+
+describe('the reference', () => {
+  it('lists every route with its policy, and no reference in it dangles', async () => {
+    const { document, content } = await ask('/openapi.json');
+    const paths = document['paths'] as Record<string, Record<string, { security: unknown[] }>>;
+    expect(Object.keys(paths)).toEqual([
+      '/v1/things',
+      '/v1/things/{mission_id}',
+      '/broken',
+      '/torn',
+      '/openapi.json',
+      '/docs',
+    ]);
+    expect(paths['/v1/things']?.['post']?.security).toHaveLength(2);
+    expect(paths['/docs']?.['get']?.security).toEqual([]);
+    const schemas = (document['components'] as { schemas: object }).schemas;
+    for (const [, name = ''] of content.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+      expect(schemas).toHaveProperty(name);
+    expect(content).not.toContain('$defs');
+  });
+
+  it('is a page that loads and runs nothing', async () => {
+    const { content, media_type } = await ask('/docs');
+    expect(media_type).toMatch(/^text\/html/);
+    expect(content).toContain('id="malformed-json"');
+    expect(content).not.toMatch(/<script|src=|https?:\/\/(?!$)/);
+  });
+});

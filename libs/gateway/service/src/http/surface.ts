@@ -1,0 +1,246 @@
+// The surface: routes become HTTP
+//
+//   F1. A request is judged in this order: origin, credential, operator key, shape, handler. No body is read, and no
+//       handler runs, for somebody who may not ask.
+//   F2. Whatever goes wrong leaves as a problem document, also what Fastify or Node refuse by themselves.
+//   F3. What is not in the registry does not exist: 404, or 405 where another method does.
+
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
+import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
+import { problemOf } from './faults.js';
+import { field, problem, renderProblem, type Problem } from './problem.js';
+import { fastifyPath, TAKEN, type Answered, type Call, type Principal, type Route } from './route.js';
+import { protectBrowsers, type Origins } from './security-headers.js';
+import { validate, type Validated } from './validation.js';
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+const PARAM_LENGTH_MAX = 200;
+const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
+
+export type SurfaceOptions = Readonly<{
+  routes: readonly Route[];
+  origins: Origins;
+  trusted_proxies: readonly string[];
+  log: Logger;
+  /** The principal behind the credential of a request, or a problem. */
+  authenticate: (request: FastifyRequest) => Promise<Principal>;
+  /** Whether the operator key came with the request. A wrong one is a problem, whatever the route. */
+  isSovereign: (request: FastifyRequest) => boolean | Promise<boolean>;
+}>;
+
+/** What one request carries from hook to hook. */
+type Exchange = {
+  readonly span: Span;
+  readonly trace_id: string;
+  readonly started_ms: number;
+  principal: Principal | undefined;
+  sovereign: boolean;
+  validated: Validated | undefined;
+};
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    exchange: Exchange | undefined;
+  }
+}
+
+const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '';
+
+const begin = (request: FastifyRequest): Exchange => {
+  const attributes = { 'http.request.method': request.method, 'url.path': pathOf(request) };
+  const { traceparent } = request.headers;
+  const span = withTraceparent(typeof traceparent === 'string' ? traceparent : undefined, () =>
+    trace.getTracer('nexusmon').startSpan(request.method, { kind: SpanKind.SERVER, attributes }),
+  );
+  return {
+    span,
+    trace_id: span.spanContext().traceId,
+    started_ms: performance.now(),
+    principal: undefined,
+    sovereign: false,
+    validated: undefined,
+  };
+};
+
+const requestSeconds = histogram('nexusmon_http_request_seconds', {
+  says: 'From the head of a request to its answer.',
+});
+
+const finish = (request: FastifyRequest, reply: FastifyReply, log: Logger): void => {
+  const { exchange } = request;
+  if (!exchange) return;
+  const route = request.routeOptions.url ?? 'none';
+  exchange.span.updateName(`${request.method} ${route}`);
+  exchange.span.setAttribute('http.route', route);
+  exchange.span.setAttribute('http.response.status_code', reply.statusCode);
+  if (reply.statusCode >= 500) exchange.span.setStatus({ code: SpanStatusCode.ERROR });
+  exchange.span.end();
+  const duration_ms = performance.now() - exchange.started_ms;
+  requestSeconds(duration_ms / 1_000, { method: request.method, route, status: reply.statusCode });
+  const path = pathOf(request);
+  log.info({
+    msg: 'request',
+    method: request.method,
+    route,
+    path,
+    status: reply.statusCode,
+    duration_ms: Math.round(duration_ms * 1_000) / 1_000,
+    request_id: request.id,
+    trace_id: exchange.trace_id,
+    ...(exchange.principal ? { actor: exchange.principal.actor } : {}),
+  });
+};
+
+const sendProblem = (failure: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  const document = renderProblem(
+    failure,
+    pathOf(request),
+    request.exchange?.trace_id ?? randomBytes(16).toString('hex'),
+  );
+  if (failure.status === 401) reply.header('www-authenticate', 'Bearer realm="nexusmon"');
+  return reply
+    .status(failure.status)
+    .headers({ ...failure.details.headers, 'content-type': 'application/problem+json; charset=utf-8' })
+    .send(JSON.stringify(document));
+};
+
+const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply => {
+  const failure = problemOf(error);
+  if (failure.status >= 500) {
+    const fields = { error, code: failure.code, request_id: request.id, trace_id: request.exchange?.trace_id };
+    if (failure.status === 500) log.error({ msg: 'a request failed', ...fields });
+    else log.warn({ msg: 'a request could not be answered now', ...fields });
+  }
+  return sendProblem(failure, request, reply);
+};
+
+const send = (answer: Answered, reply: FastifyReply): FastifyReply => {
+  reply.status(answer.status);
+  if (answer.headers) reply.headers(answer.headers);
+  if (answer.position) reply.header('nexusmon-position', answer.position);
+  if (answer.stream) return reply.send(answer.stream);
+  if (answer.body === undefined) return reply.send();
+  if (answer.media_type) return reply.type(answer.media_type).send(answer.body);
+  return reply.type('application/json; charset=utf-8').send(JSON.stringify(answer.body));
+};
+
+const callOf = (request: FastifyRequest, reply: FastifyReply, validated: Validated) => ({
+  ...validated,
+  sovereign: request.exchange?.sovereign ?? false,
+  get principal(): Principal {
+    const principal = request.exchange?.principal;
+    if (!principal) throw new Error(`${request.method} ${request.url}: nobody is behind this request`);
+    return principal;
+  },
+  request,
+  reply,
+});
+
+const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): void => {
+  http.route({
+    method: route.method,
+    url: fastifyPath(route.path),
+    // A stream without end has no head that could be waited for.
+    exposeHeadRoute: route.method === 'GET' && !isEndless(route),
+    onRequest: async (request) => {
+      if (route.policy.access === 'public' || !request.exchange) return;
+      request.exchange.principal = await options.authenticate(request);
+      if (route.policy.step_up) request.exchange.sovereign = await options.isSovereign(request);
+    },
+    handler: async (request, reply) => {
+      const call = callOf(request, reply, validate(route, request));
+      const answer = await route.handler(call as unknown as Call<never, never, never>);
+      // Fastify takes a reply that was hijacked for one that answers itself.
+      return answer === TAKEN ? reply : send(answer, reply);
+    },
+  });
+};
+
+const isEndless = (route: Route): boolean => route.responses[200]?.media_type === 'text/event-stream';
+
+/** `/a/{b}` as the expression that its paths match. */
+const patternOf = (path: string): RegExp =>
+  new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{[a-z_]+\}/g, '[^/]+')}$`);
+
+const refuseUnknown = (http: FastifyInstance, routes: readonly Route[]): void => {
+  const known = routes.map(({ method, path }) => ({ method, pattern: patternOf(path) }));
+  http.setNotFoundHandler((request) => {
+    const path = pathOf(request);
+    const methods = [...new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
+    if (methods.length === 0) throw problem('route-not-found', `there is no route ${path}`);
+    const allow = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
+    throw problem('method-not-allowed', {
+      detail: `${path} has ${allow}, not ${request.method}`,
+      facts: { allowed: methods },
+      headers: { allow },
+    });
+  });
+};
+
+const RAW_STATUS: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', `the headers are larger than ${HEADER_BYTES_MAX} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
+};
+
+/** What never became a request: Node's parser gave up, and there is nothing but a socket to answer on. */
+const answerRaw = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const [status, detail] = RAW_STATUS[error.code ?? ''] ?? ['400 Bad Request', 'the request is not HTTP'];
+  const failure = problem('malformed-request', { detail, errors: [field('', detail)] });
+  const document = {
+    ...renderProblem(failure, '', randomBytes(16).toString('hex')),
+    status: Number.parseInt(status, 10),
+  };
+  const body = JSON.stringify(document);
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'content-type: application/problem+json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'x-content-type-options: nosniff',
+    'connection: close',
+  ];
+  if (socket.writable) socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  else socket.destroy();
+};
+
+export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
+  const { log, routes } = options;
+  const http = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { maxHeaderSize: HEADER_BYTES_MAX },
+    trustProxy: options.trusted_proxies.length > 0 ? [...options.trusted_proxies] : false,
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    forceCloseConnections: true,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomBytes(12).toString('base64url');
+    },
+    frameworkErrors: (error, request, reply) => void fail(error, request, reply, log),
+    clientErrorHandler: answerRaw,
+  }) as unknown as FastifyInstance;
+  http.decorateRequest('exchange', undefined);
+  http.addHook('onRequest', (request, reply, done) => {
+    const exchange = begin(request);
+    request.exchange = exchange;
+    reply.header('x-request-id', request.id);
+    // Everything after this hook, body and handler included, runs inside the span.
+    activeContext.with(trace.setSpan(activeContext.active(), exchange.span), done);
+  });
+  protectBrowsers(http, options.origins);
+  acceptJsonBodies(http);
+  http.addHook('onResponse', (request, reply, done) => {
+    finish(request, reply, log);
+    done();
+  });
+  http.setErrorHandler((error: FastifyError, request, reply) => fail(error, request, reply, log));
+  refuseUnknown(http, routes);
+  for (const route of routes) mount(http, route, options);
+  return http;
+};

@@ -1,0 +1,2 @@
+export { GatewayServiceModule } from './gateway-service.module.js';
+export { accessMigrations } from './migrations.js';

@@ -1,0 +1,83 @@
+import { sessionDocument, type SessionDocument } from '@nexusmon/access-contract';
+import { instant, pageQuery, session_id, text, type Page } from '@nexusmon/shared-contract';
+import { z } from 'zod';
+import type { Sessions } from '../access/sessions.js';
+import { field, problem } from '../http/problem.js';
+import { defineRoute, type Route } from '../http/route.js';
+import type { Answer } from '../http/services.js';
+import { found, minPosition, pageOf } from './conventions.js';
+
+const tag = 'Access';
+const OPERATOR_KEY_LENGTH_MAX = 1_024;
+
+const loginBody = z.strictObject({ operator_key: text(1, OPERATOR_KEY_LENGTH_MAX) }).meta({ id: 'Login' });
+const loggedIn = z.strictObject({ token: z.string(), expires_at: instant }).meta({ id: 'LoggedIn' });
+
+export type ListSessions = (
+  query: Readonly<{ account: string; limit: number; cursor: string | undefined; min_position: string | undefined }>,
+) => Promise<Answer<Page<SessionDocument>>>;
+
+const sessionRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
+  defineRoute({
+    method: 'GET',
+    path: '/v1/auth/sessions',
+    summary: 'List the sessions of whoever asks, the newest first',
+    tag,
+    policy: { access: 'operator' },
+    query: z.object({ ...pageQuery, ...minPosition }),
+    responses: { 200: { description: 'A page of sessions.', schema: pageOf(sessionDocument) } },
+    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    handler: async ({ principal, query: { limit, cursor, min_position } }) =>
+      found(await list({ account: principal.actor, limit, cursor, min_position })),
+  }),
+  defineRoute({
+    method: 'DELETE',
+    path: '/v1/auth/sessions/{session_id}',
+    summary: 'End a session',
+    tag,
+    policy: { access: 'operator' },
+    params: z.object({ session_id }),
+    responses: { 200: { description: 'The session, ended.', schema: sessionDocument } },
+    problems: ['log-read-only'],
+    handler: async ({ principal, params }) => {
+      const { session, position } = await sessions.revoke(principal, params.session_id);
+      return { status: 200, body: session, position };
+    },
+  }),
+];
+
+export const authRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
+  ...sessionRoutes(sessions, list),
+  defineRoute({
+    method: 'POST',
+    path: '/v1/auth/login',
+    summary: 'Open a session with the operator key',
+    tag,
+    policy: { access: 'public' },
+    body: loginBody,
+    responses: { 200: { description: 'The token, which is shown once, also as a cookie.', schema: loggedIn } },
+    problems: ['operator-key-invalid', 'origin-refused', 'log-read-only'],
+    handler: async ({ body, request }) => {
+      if (!sessions.isOperatorKey(body.operator_key))
+        throw problem('operator-key-invalid', {
+          detail: 'the operator key is wrong',
+          errors: [field('operator_key', 'not the operator key')],
+        });
+      const { token, expires_at, cookie, position } = await sessions.open(request);
+      return { status: 200, body: { token, expires_at }, position, headers: { 'set-cookie': cookie } };
+    },
+  }),
+  defineRoute({
+    method: 'POST',
+    path: '/v1/auth/logout',
+    summary: 'End the session that asks',
+    tag,
+    policy: { access: 'operator' },
+    responses: { 200: { description: 'The session, ended.', schema: sessionDocument } },
+    problems: ['log-read-only'],
+    handler: async ({ principal, request }) => {
+      const { session, cookie, position } = await sessions.leave(principal, request);
+      return { status: 200, body: session, position, headers: { 'set-cookie': cookie } };
+    },
+  }),
+];

@@ -1,0 +1,20 @@
+// What many routes share.
+
+import { z } from 'zod';
+import type { Answer } from '../http/services.js';
+import type { Answered } from '../http/route.js';
+
+/** Reads wait until the view has this position, so that everybody reads their own writes. */
+export const minPosition = {
+  min_position: z
+    .string()
+    .min(1)
+    .max(2_048)
+    .optional()
+    .describe('Wait until the view has this position (5 s, then 504).'),
+};
+
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ data: z.array(item), next_cursor: z.string().nullable() });
+
+export const found = <Body>({ body, position }: Answer<Body>): Answered => ({ status: 200, body, position });

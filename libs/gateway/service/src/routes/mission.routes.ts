@@ -1,0 +1,154 @@
+import {
+  createBody,
+  listMissions,
+  MISSION_SUBJECTS,
+  missionDocument,
+  reasonBody,
+  requiredReasonBody,
+  taskDocument,
+  type MissionDocument,
+  type MissionStatus,
+} from '@nexusmon/mission-contract';
+import { mission_id } from '@nexusmon/shared-contract';
+import { z } from 'zod';
+import { commandOf, type CommandsInFlight } from '../http/commands.js';
+import { preferredWait } from '../http/prefer.js';
+import { defineRoute, type Answered, type Call, type Route } from '../http/route.js';
+import type { Answer, Services } from '../http/services.js';
+import { found, minPosition, pageOf } from './conventions.js';
+
+const tag = 'Missions';
+const params = z.object({ mission_id });
+const ENDED: readonly MissionStatus[] = ['completed', 'failed', 'cancelled'];
+const MISSIONS = '/v1/engine/missions';
+const MISSION = `${MISSIONS}/{mission_id}`;
+
+const MILLISECONDS = 1_000;
+
+/** 201 without a wish to wait; with one it depends on whether the mission has ended. */
+const created = ({ body, position }: Answer<MissionDocument>, wait: number | undefined): Answered => {
+  const ended = ENDED.includes(body.status);
+  return {
+    status: wait === undefined ? 201 : ended ? 200 : 202,
+    body,
+    position,
+    headers: {
+      location: `${MISSIONS}/${body.mission_id}`,
+      ...(wait === undefined ? {} : { 'preference-applied': `wait=${wait}` }),
+    },
+  };
+};
+
+const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
+  defineRoute({
+    method: 'POST',
+    path: MISSIONS,
+    summary: 'Create a mission',
+    tag,
+    policy: { access: 'operator' },
+    body: createBody,
+    headers: ['Idempotency-Key', 'Prefer'],
+    responses: {
+      201: { description: 'The mission, accepted. Location names it.', schema: missionDocument },
+      200: { description: 'With Prefer: wait, the mission, ended in time.', schema: missionDocument },
+      202: { description: 'With Prefer: wait, the mission, not ended in time.', schema: missionDocument },
+    },
+    problems: ['plan-invalid', 'plan-too-large', 'path-outside-roots', 'log-read-only'],
+    handler: async (call) => {
+      const wait = preferredWait(call.request.headers.prefer);
+      const command = commandOf(call, 'mission.create');
+      const wait_ms = (wait ?? 0) * MILLISECONDS;
+      const request = { asked: command.asked, mission_id: command.idOf('msn'), body: call.body, wait_ms };
+      return in_flight.run(command, async () =>
+        created(await services.ask<MissionDocument>(MISSION_SUBJECTS.create, request, wait_ms), wait),
+      );
+    },
+  });
+
+const readRoutes = (services: Services): Route[] => [
+  defineRoute({
+    method: 'GET',
+    path: MISSIONS,
+    summary: 'List missions, the newest first',
+    tag,
+    policy: { access: 'operator' },
+    query: listMissions,
+    responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
+    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    handler: async ({ query }) => found(await services.ask(MISSION_SUBJECTS.list, query)),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: MISSION,
+    summary: 'Read a mission',
+    tag,
+    policy: { access: 'operator' },
+    params,
+    query: z.object(minPosition),
+    responses: { 200: { description: 'The mission.', schema: missionDocument } },
+    problems: ['malformed-position', 'position-not-reached'],
+    handler: async (call) => found(await services.ask(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: `${MISSION}/tasks`,
+    summary: 'List the tasks of a mission',
+    tag,
+    policy: { access: 'operator' },
+    params,
+    query: z.object(minPosition),
+    responses: { 200: { description: 'All tasks, as the plan orders them.', schema: pageOf(taskDocument) } },
+    problems: ['malformed-position', 'position-not-reached'],
+    handler: async (call) => {
+      const answer = await services.ask<MissionDocument>(MISSION_SUBJECTS.get, { ...call.params, ...call.query });
+      return found({ ...answer, body: { data: answer.body.tasks, next_cursor: null } });
+    },
+  }),
+];
+
+type Verb = Readonly<{
+  name: 'approve' | 'deny' | 'run' | 'cancel';
+  summary: string;
+  body: typeof reasonBody | typeof requiredReasonBody;
+  step_up: boolean;
+}>;
+
+const VERBS: readonly Verb[] = [
+  {
+    name: 'approve',
+    summary: 'Approve a mission that waits for it (A and S: with X-Operator-Key; S: with a reason)',
+    body: reasonBody,
+    step_up: true,
+  },
+  { name: 'deny', summary: 'Deny a mission that waits for approval', body: requiredReasonBody, step_up: false },
+  { name: 'run', summary: 'Start a held mission, through the gate', body: reasonBody, step_up: true },
+  { name: 'cancel', summary: 'Cancel a mission', body: reasonBody, step_up: false },
+];
+
+const verbRoute = ({ name, summary, body, step_up }: Verb, services: Services, in_flight: CommandsInFlight): Route =>
+  defineRoute({
+    method: 'POST',
+    path: `${MISSION}/${name}`,
+    summary,
+    tag,
+    policy: { access: 'operator', step_up },
+    params,
+    body: body as typeof reasonBody,
+    headers: step_up ? ['Idempotency-Key', 'X-Operator-Key'] : ['Idempotency-Key'],
+    responses: { 200: { description: 'The mission as it is now.', schema: missionDocument } },
+    problems: [
+      ...['illegal-transition', 'log-read-only'],
+      ...(step_up ? ['operator-key-required', 'operator-key-refused', 'reason-required'] : []),
+    ],
+    handler: async (call: Call<z.infer<typeof params>, object, z.infer<typeof reasonBody>>) => {
+      const command = commandOf(call, `mission.${name}`, call.params.mission_id);
+      const request = { asked: command.asked, ...call.params, ...call.body, sovereign: call.sovereign };
+      return in_flight.run(command, async () => found(await services.ask(MISSION_SUBJECTS[name], request)));
+    },
+  });
+
+export const missionRoutes = (services: Services, in_flight: CommandsInFlight): Route[] => [
+  createRoute(services, in_flight),
+  ...readRoutes(services),
+  ...VERBS.map((verb) => verbRoute(verb, services, in_flight)),
+];

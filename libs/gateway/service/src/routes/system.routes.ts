@@ -1,0 +1,133 @@
+import { EVOLUTION_SUBJECTS, progressDocument, type ProgressDocument } from '@nexusmon/evolution-contract';
+import { mission_status, MISSION_SUBJECTS } from '@nexusmon/mission-contract';
+import { workerManifest, type WorkerManifest } from '@nexusmon/worker-contract';
+import { z } from 'zod';
+import { healthDocument, healthStatus, type Health } from '../health.js';
+import { defineRoute, type Route } from '../http/route.js';
+import type { Services } from '../http/services.js';
+import { found, minPosition, pageOf } from './conventions.js';
+
+const tag = 'System';
+
+type Counts = Readonly<{
+  by_status: Readonly<Record<string, number>>;
+  queued_tasks: number;
+  running_tasks: number;
+  runners: number;
+}>;
+
+const count = z.int().min(0);
+const organismDocument = z
+  .object({
+    ...progressDocument.shape,
+    missions: z.partialRecord(mission_status, count).describe('How many missions are in each state.'),
+    queues: z.object({ queued_tasks: count, running_tasks: count, runners: count }),
+    health: z.object({ status: healthStatus }),
+  })
+  .meta({ id: 'Organism' });
+
+const template = z
+  .object({ name: z.string(), description: z.string(), params_schema: z.record(z.string(), z.unknown()) })
+  .meta({ id: 'Template' });
+type Offer = Readonly<{ workers: readonly WorkerManifest[]; templates: readonly z.infer<typeof template>[] }>;
+
+const organismRoute = (services: Services, health: Health): Route =>
+  defineRoute({
+    method: 'GET',
+    path: '/v1/nexusmon/organism/status',
+    summary: 'Stage, count, XP and capabilities; missions by state; queues; health',
+    tag,
+    policy: { access: 'operator' },
+    query: z.object(minPosition),
+    responses: { 200: { description: 'The organism as it is now.', schema: organismDocument } },
+    problems: ['malformed-position', 'position-not-reached'],
+    handler: async ({ query }) => {
+      const [progress, counts, { status }] = await Promise.all([
+        services.ask<ProgressDocument>(EVOLUTION_SUBJECTS.progress, query),
+        services.ask<Counts>(MISSION_SUBJECTS.count, query),
+        health.overall(),
+      ]);
+      const { by_status, ...queues } = counts.body;
+      return found({ ...progress, body: { ...progress.body, missions: by_status, queues, health: { status } } });
+    },
+  });
+
+const offerRoutes = (services: Services): Route[] => [
+  defineRoute({
+    method: 'GET',
+    path: '/v1/workers',
+    summary: 'List the workers that plans can use',
+    tag,
+    policy: { access: 'operator' },
+    responses: { 200: { description: 'All workers.', schema: pageOf(workerManifest) } },
+    handler: async () => {
+      const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
+      return found({ ...answer, body: { data: answer.body.workers, next_cursor: null } });
+    },
+  }),
+  defineRoute({
+    method: 'GET',
+    path: '/v1/system/templates',
+    summary: 'List the templates of missions',
+    tag,
+    policy: { access: 'operator' },
+    responses: { 200: { description: 'All templates.', schema: pageOf(template) } },
+    handler: async () => {
+      const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
+      return found({ ...answer, body: { data: answer.body.templates, next_cursor: null } });
+    },
+  }),
+];
+
+const plainHealth = z.object({ status: healthStatus });
+
+const healthRoute = (path: string, health: Health): Route =>
+  defineRoute({
+    method: 'GET',
+    path,
+    summary: 'Whether missions can be accepted',
+    tag,
+    policy: { access: 'public' },
+    responses: {
+      200: { description: 'They can.', schema: plainHealth },
+      503: { description: 'They cannot.', schema: plainHealth },
+    },
+    handler: async () => {
+      const { status, accepting } = await health.overall();
+      return accepting
+        ? { status: 200, body: { status } }
+        : { status: 503, body: { status }, headers: { 'retry-after': '1' } };
+    },
+  });
+
+export const systemRoutes = (services: Services, health: Health): Route[] => [
+  organismRoute(services, health),
+  ...offerRoutes(services),
+  defineRoute({
+    method: 'GET',
+    path: '/v1/system/health',
+    summary: 'What each part of the system says of itself',
+    tag,
+    policy: { access: 'operator' },
+    responses: { 200: { description: 'All checks; status sums them up.', schema: healthDocument } },
+    handler: async () => ({ status: 200, body: await health.document() }),
+  }),
+  healthRoute('/health', health),
+  healthRoute('/v1/health', health),
+  defineRoute({
+    method: 'GET',
+    path: '/ready',
+    summary: 'Yes or no',
+    tag,
+    policy: { access: 'public' },
+    responses: {
+      200: { description: 'Yes.', media_type: 'text/plain' },
+      503: { description: 'No.', media_type: 'text/plain' },
+    },
+    handler: async () => {
+      const { accepting } = await health.overall();
+      const status = accepting ? 200 : 503;
+      return { status, body: accepting ? 'yes\n' : 'no\n', media_type: 'text/plain; charset=utf-8' };
+    },
+  }),
+];

@@ -1,0 +1,142 @@
+// One reader of the event stream
+//
+//   R1. A reader gets every wanted event behind its position exactly once, in the order of the log, whether it lies in
+//       the log already or comes while the connection is open.
+//   R2. What waits for a reader is bounded: it is given more only when it has taken what it has. One that takes
+//       nothing for too long is dropped, and told so.
+//   R3. A position of another incarnation names nothing here: the reader is told to start anew.
+
+import { encodePosition, type Commit, type Place, type PositionVector } from '@nexusmon/event-log';
+import { WHOLE_COMMIT, type LogFeed } from '@nexusmon/projections';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { shownOf, type EventFilter } from './event-filter.js';
+import { commentText, frameText, retryText } from './frames.js';
+
+/** Written and not yet taken by the network. Above it the reader gets nothing more until it has taken all. */
+export const UNREAD_BYTES_MAX = 1024 * 1024;
+const COMMITS_AT_ONCE = 64;
+const RETRY_MS = 2_000;
+
+/** The last event of a stream that we end, and why. */
+export type Farewell = Readonly<{ event: 'dropped' | 'closed'; code: string; detail: string }>;
+
+const SLOW: Farewell = { event: 'dropped', code: 'slow-reader', detail: 'events were not read as fast as they came' };
+const FAILED: Farewell = {
+  event: 'closed',
+  code: 'internal-fault',
+  detail: 'the stream failed; resume with the last id',
+};
+
+export type ReaderOptions = Readonly<{
+  feed: LogFeed;
+  wanted: EventFilter;
+  response: ServerResponse;
+  heartbeat_ms: number;
+  /** How long a reader may take nothing of what waits for it. */
+  patience_ms: number;
+}>;
+
+type Beginning = Readonly<{ places: Map<number, Place>; reset: boolean }>;
+
+type StreamStanding = ReturnType<LogFeed['identities']>[number];
+
+const beginningOf = (from: PositionVector | 'start' | undefined, feed: LogFeed): Beginning => {
+  const streams = feed.identities();
+  const at = (sequenceOf: (stream: StreamStanding) => number) =>
+    new Map(
+      streams.map((stream) => {
+        const { number, incarnation } = stream;
+        return [number, { incarnation, sequence: sequenceOf(stream), index: WHOLE_COMMIT }];
+      }),
+    );
+  if (from === 'start') return { places: at(() => 0), reset: false };
+  // While the feed is starting it has not yet come to where the log stood.
+  const now = at(({ number, last_sequence }) => Math.max(feed.dispatchedOf(number), last_sequence));
+  if (from === undefined) return { places: now, reset: false };
+  const known = [...from].every(([stream, { incarnation }]) => now.get(stream)?.incarnation === incarnation);
+  // A position need not name every stream: where it says nothing, the stream begins now.
+  return known ? { places: new Map([...now, ...from]), reset: false } : { places: now, reset: true };
+};
+
+export class EventReader {
+  private readonly abort = new AbortController();
+  private places = new Map<number, Place>();
+  private ended = false;
+
+  constructor(private readonly options: ReaderOptions) {
+    options.response.once('close', () => this.stop());
+  }
+
+  /** Settles when the stream has ended, whoever ended it. Throws what made it fail, after the reader has been told. */
+  async run(from: PositionVector | 'start' | undefined): Promise<void> {
+    const { feed, heartbeat_ms } = this.options;
+    const { places, reset } = beginningOf(from, feed);
+    this.places = places;
+    // The first commit is read again where a part of it is still due.
+    const after = new Map(
+      [...places].map(([stream, { sequence, index }]) => [stream, index < WHOLE_COMMIT ? sequence - 1 : sequence]),
+    );
+    const follower = feed.follow(after, { patient: false });
+    this.abort.signal.addEventListener('abort', () => follower.close(), { once: true });
+    const heartbeat = setInterval(() => this.write(commentText('heartbeat')), heartbeat_ms);
+    this.greet(reset);
+    try {
+      while (!this.ended) for (const commit of await follower.take(COMMITS_AT_ONCE)) await this.deliver(commit);
+    } catch (error) {
+      this.end(FAILED);
+      throw error;
+    } finally {
+      clearInterval(heartbeat);
+      follower.close();
+    }
+  }
+
+  /** Ends the stream with a last event that says why. */
+  end({ event, code, detail }: Farewell): void {
+    if (this.ended) return;
+    this.options.response.end(frameText({ event, data: { code, detail, position: encodePosition(this.places) } }));
+    this.stop();
+  }
+
+  /** An id without data moves the client's Last-Event-ID and nothing else: it resumes here even if nothing came. */
+  private greet(reset: boolean): void {
+    const position = encodePosition(this.places);
+    this.write(`${retryText(RETRY_MS)}id: ${position}\n\n`);
+    if (reset) this.write(frameText({ event: 'reset', data: { code: 'position-unknown', position } }));
+  }
+
+  private async deliver(commit: Commit): Promise<void> {
+    const { number, incarnation } = commit.stream;
+    const { sequence } = commit;
+    const at = this.places.get(number);
+    if (this.ended || (at && sequence < at.sequence)) return;
+    const after_index = at?.sequence === sequence ? at.index : -1;
+    const position = (index: number) =>
+      encodePosition(new Map([...this.places, [number, { incarnation, sequence, index }]]));
+    for (const { document } of await shownOf(commit, this.options.wanted, position, after_index))
+      this.write(frameText({ id: document.position, data: document }));
+    this.places.set(number, { incarnation, sequence, index: WHOLE_COMMIT });
+    if (this.options.response.writableLength > UNREAD_BYTES_MAX) await this.drained();
+  }
+
+  private async drained(): Promise<void> {
+    const { response, patience_ms } = this.options;
+    const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(patience_ms)]);
+    try {
+      await once(response, 'drain', { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.end(SLOW);
+    }
+  }
+
+  private write(text: string): void {
+    if (!this.ended) this.options.response.write(text);
+  }
+
+  private stop(): void {
+    this.ended = true;
+    this.abort.abort();
+  }
+}

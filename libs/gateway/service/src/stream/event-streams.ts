@@ -1,0 +1,175 @@
+// The open event streams of this process, and lists of events.
+//
+//   L1. A stream outlives neither its session (by 5 s at most) nor the process's readiness to serve.
+//   L2. Streams are counted: a session and a process have only so many.
+
+import { sessionEvents } from '@nexusmon/access-contract';
+import { approvalEvents } from '@nexusmon/governance-contract';
+import { missionEvents } from '@nexusmon/mission-contract';
+import { artifactEvents } from '@nexusmon/vault-contract';
+import {
+  Catalogues,
+  decodeCommit,
+  EventStream,
+  partitionOf,
+  streamName,
+  streamOf,
+  subjectOf,
+  type PositionVector,
+} from '@nexusmon/event-log';
+import type { Keyring } from '@nexusmon/keys';
+import type { RequestMux } from '@nexusmon/messaging';
+import type { LogFeed } from '@nexusmon/projections';
+import { gauge, type Logger } from '@nexusmon/telemetry';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Sessions } from '../access/sessions.js';
+import { problem } from '../http/problem.js';
+import { TAKEN, type Answer, type Principal } from '../http/route.js';
+import { shownOf, type EventDocument, type EventFilter } from './event-filter.js';
+import type { OutgoingHttpHeaders } from 'node:http';
+import { EventReader, type Farewell } from './event-reader.js';
+
+const STREAMS_MAX = 1_000;
+const STREAMS_OF_SESSION_MAX = 20;
+const SESSION_CHECK_MS = 2_000;
+const RETRY_AFTER_SECONDS = '5';
+
+/** Everything that may lie in the log, by its contract. */
+export const READABLE = [
+  { context: 'mission', name: 'mission', events: missionEvents },
+  { context: 'governance', name: 'approval', events: approvalEvents },
+  { context: 'vault', name: 'artifact', events: artifactEvents },
+  { context: 'access', name: 'session', events: sessionEvents },
+] as const;
+
+const SESSION_OVER: Farewell = { event: 'closed', code: 'session-ended', detail: 'the session has ended' };
+const SHUTTING_DOWN: Farewell = {
+  event: 'closed',
+  code: 'shutting-down',
+  detail: 'the gateway stops; come back with the last id',
+};
+
+export type StreamOptions = Readonly<{
+  feed: LogFeed;
+  mux: RequestMux;
+  keyring: Keyring;
+  sessions: Sessions;
+  log: Logger;
+  heartbeat_ms: number;
+  patience_ms: number;
+}>;
+
+type Opening = Readonly<{
+  request: FastifyRequest;
+  reply: FastifyReply;
+  principal: Principal;
+  wanted: EventFilter;
+  from: PositionVector | 'start' | undefined;
+}>;
+
+type Open = Readonly<{ reader: EventReader; principal: Principal }>;
+
+type Listing = Readonly<{ mission_id: string; wanted: EventFilter; from: PositionVector | undefined; limit: number }>;
+type Listed = Readonly<{ events: readonly EventDocument[]; next: string | undefined }>;
+
+export class EventStreams {
+  private readonly open_streams = new Set<Open>();
+  private readonly catalogues = new Catalogues(READABLE);
+  private readonly check: NodeJS.Timeout;
+  private readonly endGauge: () => void;
+  private closing = false;
+
+  constructor(private readonly options: StreamOptions) {
+    this.check = setInterval(() => void this.checkSessions(), SESSION_CHECK_MS);
+    this.check.unref();
+    this.endGauge = gauge('nexusmon_event_streams', { says: 'Open event streams.' }, () => this.open_streams.size);
+  }
+
+  open({ request, reply, principal, wanted, from }: Opening): Answer {
+    this.admit(principal);
+    const headers = Object.entries(reply.getHeaders()).filter(([, value]) => value !== undefined);
+    reply.hijack();
+    const { feed, heartbeat_ms, patience_ms, log } = this.options;
+    reply.raw.writeHead(200, {
+      ...(Object.fromEntries(headers) as OutgoingHttpHeaders),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    });
+    // The time for a whole request is over long before a stream is.
+    request.raw.socket.setTimeout(0);
+    const reader = new EventReader({ feed, wanted, response: reply.raw, heartbeat_ms, patience_ms });
+    const open = { reader, principal };
+    this.open_streams.add(open);
+    reader
+      .run(from)
+      .catch((error: unknown) => log.error({ msg: 'an event stream failed', error, request_id: request.id }))
+      .finally(() => this.open_streams.delete(open));
+    return TAKEN;
+  }
+
+  /** What the log holds of a mission itself, oldest first. */
+  async list({ mission_id, wanted, from, limit }: Listing): Promise<Listed> {
+    const identities = this.options.feed.identities();
+    const number = streamOf(partitionOf(mission_id), identities.length);
+    const identity = identities[number];
+    const start = from?.get(number);
+    if (!identity || (from && start?.incarnation !== identity.incarnation))
+      throw problem('malformed-cursor', 'the cursor belongs to another log');
+    const stream = new EventStream(this.options.mux, number, streamName(number));
+    const subject = subjectOf('mission', 'mission', mission_id);
+    const events: EventDocument[] = [];
+    let sequence = start?.sequence ?? 1;
+    let after_index = start?.index ?? -1;
+    for (;;) {
+      const message = await stream.next(subject, sequence);
+      if (!message) return { events, next: undefined };
+      const commit = decodeCommit(message, this.catalogues, this.options.keyring, identity);
+      const known = commit.sequence === start?.sequence ? after_index : -1;
+      for (const { document } of await shownOf(commit, wanted, (index) => commit.position(index), known)) {
+        if (events.length === limit) return { events, next: events.at(-1)?.position };
+        events.push(document);
+      }
+      sequence = commit.sequence + 1;
+      after_index = -1;
+    }
+  }
+
+  /** Ends the streams of a session whose end this process has seen. */
+  async checkSessions(session_id?: string): Promise<void> {
+    const asked = new Map<string, Promise<boolean>>();
+    for (const { reader, principal } of [...this.open_streams]) {
+      if (session_id !== undefined && principal.session_id !== session_id) continue;
+      const stands = asked.get(principal.session_id) ?? this.standsFor(principal);
+      asked.set(principal.session_id, stands);
+      if (!(await stands)) reader.end(SESSION_OVER);
+    }
+  }
+
+  /** Ends all streams, and takes no more. */
+  close(): void {
+    this.closing = true;
+    clearInterval(this.check);
+    this.endGauge();
+    for (const { reader } of [...this.open_streams]) reader.end(SHUTTING_DOWN);
+  }
+
+  private admit({ session_id }: Principal): void {
+    const mine = [...this.open_streams].filter(({ principal }) => principal.session_id === session_id);
+    if (!this.closing && this.open_streams.size < STREAMS_MAX && mine.length < STREAMS_OF_SESSION_MAX) return;
+    throw problem('too-many-requests', {
+      detail: `at most ${STREAMS_OF_SESSION_MAX} event streams of one session, and ${STREAMS_MAX} in all`,
+      headers: { 'retry-after': RETRY_AFTER_SECONDS },
+    });
+  }
+
+  /** When the log cannot be asked nothing flows either: the answer can wait until it is back. */
+  private async standsFor(principal: Principal): Promise<boolean> {
+    try {
+      return await this.options.sessions.stands(principal);
+    } catch (error) {
+      this.options.log.warn({ msg: 'a session could not be checked', session_id: principal.session_id, error });
+      return true;
+    }
+  }
+}

@@ -1,0 +1,179 @@
+// One story per way through a mission, over HTTP on the whole product.
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ApprovalDocument, ReviewDocument } from '@nexusmon/governance-contract';
+import type { MissionDocument } from '@nexusmon/mission-contract';
+import type { Page } from '@nexusmon/shared-contract';
+import { isEnded, Product, type Client, type Problem } from './support/product.js';
+
+const echo = (task_id: string, depends_on: string[] = [], value: unknown = task_id) => ({
+  task_id,
+  worker: 'system.echo',
+  input: { value },
+  depends_on,
+});
+const three = {
+  tasks: [echo('one'), echo('two', ['one'], { $output: 'one', pointer: '/value' }), echo('three', ['two'])],
+};
+
+describe('a mission', () => {
+  let product: Product;
+  let operator: Client;
+
+  beforeAll(async () => {
+    product = await Product.start();
+    operator = await product.operator();
+  }, 300_000);
+  afterAll(() => product.remove(), 60_000);
+
+  const create = async (body: object, headers?: Record<string, string>) => {
+    const answer = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Say it', ...body }, headers);
+    expect(answer.status).toBe(201);
+    return answer.body;
+  };
+  const verb = (mission_id: string, name: string, body: object = {}, headers?: Record<string, string>) =>
+    operator.post<MissionDocument & Partial<Omit<Problem, 'status'>>>(
+      `/v1/engine/missions/${mission_id}/${name}`,
+      body,
+      headers,
+    );
+  const key = () => operator.sovereign;
+
+  it('runs its plan in order and hands outputs on', async () => {
+    const { mission_id } = await create({ plan: three });
+    const mission = await operator.until(mission_id, isEnded);
+    expect(mission).toMatchObject({ status: 'completed', effective_rank: 'E', plan_source: 'request' });
+    expect(mission.tasks.map(({ status, output }) => [status, output])).toEqual([
+      ['completed', { value: 'one' }],
+      ['completed', { value: 'one' }],
+      ['completed', { value: 'three' }],
+    ]);
+  });
+
+  it.each(['E', 'D'])('of rank %s runs by itself and is not flagged', async (rank) => {
+    const { mission_id } = await create({ plan: three, rank });
+    const mission = await operator.until(mission_id, isEnded);
+    expect(mission.decision).toMatchObject({ gate_outcome: 'execute' });
+  });
+
+  it.each(['C', 'B'])('of rank %s runs and is flagged for review', async (rank) => {
+    const { mission_id } = await create({ plan: three, rank });
+    const mission = await operator.until(mission_id, isEnded);
+    expect(mission).toMatchObject({ status: 'completed', decision: { gate_outcome: 'execute_and_flag' } });
+    const flagged = async () => {
+      const { body } = await operator.get<Page<ReviewDocument>>('/v1/reviews?limit=200');
+      return body.data.some((review) => review.mission_id === mission_id && review.rank === rank);
+    };
+    for (let tries = 0; !(await flagged()) && tries < 100; tries++) await new Promise((wake) => setTimeout(wake, 50));
+    expect(await flagged()).toBe(true);
+  });
+
+  it('of rank A waits, refuses a start without the operator key, and runs once granted', async () => {
+    const created = await create({ plan: three, rank: 'A' });
+    const { mission_id } = created;
+    expect(created.status).toBe('awaiting_approval');
+    expect((await verb(mission_id, 'run')).status).toBe(403);
+    expect((await verb(mission_id, 'approve')).status).toBe(403);
+    expect((await verb(mission_id, 'approve', {}, { 'x-operator-key': 'not the key at all' })).status).toBe(403);
+    expect((await operator.mission(mission_id)).tasks.every(({ attempt }) => attempt === 0)).toBe(true);
+
+    const { body } = await operator.get<Page<ApprovalDocument>>(`/v1/approvals?mission_id=${mission_id}`);
+    expect(body.data).toMatchObject([{ mission_id, status: 'pending', rank: 'A', plan_digest: created.plan_digest }]);
+    expect((await verb(mission_id, 'approve', {}, key())).status).toBe(200);
+    const mission = await operator.until(mission_id, isEnded);
+    expect(mission).toMatchObject({ status: 'completed', decision: { outcome_of_approval: 'granted' } });
+  });
+
+  it('of rank S needs a reason and rests before it starts', async () => {
+    const { mission_id } = await create({ plan: three, rank: 'S' });
+    const unreasoned = await verb(mission_id, 'approve', {}, key());
+    expect([unreasoned.status, unreasoned.body.code]).toEqual([422, 'reason-required']);
+    const approved = await verb(mission_id, 'approve', { reason: 'It is a drill.' }, key());
+    expect(approved).toMatchObject({ status: 200, body: { status: 'awaiting_approval' } });
+    const mission = await operator.until(mission_id, isEnded, 60);
+    expect(mission.status).toBe('completed');
+    const waited = Date.parse(mission.started_at ?? '') - Date.parse(mission.created_at);
+    expect(waited).toBeGreaterThanOrEqual(10_000);
+  });
+
+  it('never runs below the risk of its plan', async () => {
+    const risky = { tasks: [{ ...echo('one'), risk_level: 'A' }] };
+    const mission = await create({ plan: risky, rank: 'E' });
+    expect(mission).toMatchObject({ rank: 'E', effective_rank: 'A', status: 'awaiting_approval' });
+  });
+
+  it('is cancelled when it is denied, with the reason on record', async () => {
+    const { mission_id } = await create({ plan: three, rank: 'A' });
+    expect((await verb(mission_id, 'deny')).status).toBe(422);
+    const denied = await verb(mission_id, 'deny', { reason: 'Not today.' });
+    expect(denied.body).toMatchObject({ status: 'cancelled', decision: { outcome: 'denied' } });
+    const again = await verb(mission_id, 'approve', {}, key());
+    expect(again).toMatchObject({ status: 409, body: { code: 'illegal-transition' } });
+  });
+
+  it('is held until it is run', async () => {
+    const held = await create({ plan: three, hold: true });
+    expect(held.status).toBe('accepted');
+    expect((await verb(held.mission_id, 'run')).status).toBe(200);
+    expect(await operator.until(held.mission_id, isEnded)).toMatchObject({ status: 'completed' });
+    expect((await verb(held.mission_id, 'run')).body.status).toBe('completed');
+  });
+
+  it('is cancelled, and says what is possible when it is too late', async () => {
+    const held = await create({ plan: three, hold: true });
+    expect((await verb(held.mission_id, 'cancel', { reason: 'No need.' })).body.status).toBe('cancelled');
+    const done = await create({ plan: three });
+    await operator.until(done.mission_id, isEnded);
+    const late = await verb(done.mission_id, 'cancel');
+    expect(late).toMatchObject({ status: 409, body: { code: 'illegal-transition' } });
+  });
+
+  it('asks again for a task with a gate of its own', async () => {
+    const gated = { tasks: [echo('one'), { ...echo('two', ['one']), requires_approval: true }] };
+    const { mission_id } = await create({ plan: gated });
+    const waiting = (mission: MissionDocument) => mission.tasks[1]?.status === 'awaiting_approval';
+    await operator.until(mission_id, waiting);
+    expect((await verb(mission_id, 'approve', {}, key())).status).toBe(200);
+    expect(await operator.until(mission_id, isEnded)).toMatchObject({ status: 'completed' });
+  });
+
+  it('is created once per Idempotency-Key', async () => {
+    const headers = { 'idempotency-key': 'once-only' };
+    const body = { goal: 'Say it once', plan: three };
+    const [first, second] = await Promise.all([
+      operator.post<MissionDocument>('/v1/engine/missions', body, headers),
+      operator.post<MissionDocument>('/v1/engine/missions', body, headers),
+    ]);
+    expect([first.status, second.status].filter((status) => status === 201).length).toBeGreaterThan(0);
+    const third = await operator.post<MissionDocument>('/v1/engine/missions', body, headers);
+    expect(third.status).toBe(201);
+    const known = [first, second].filter(({ status }) => status === 201).map(({ body: made }) => made.mission_id);
+    expect(new Set([...known, third.body.mission_id]).size).toBe(1);
+    const other = await operator.post<Problem>('/v1/engine/missions', { ...body, goal: 'Say more' }, headers);
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it('answers when it has ended where the caller prefers to wait', async () => {
+    const body = { goal: 'Say it', plan: three };
+    const waited = await operator.post<MissionDocument>('/v1/engine/missions', body, { prefer: 'wait=30' });
+    expect([waited.status, waited.body.status]).toEqual([200, 'completed']);
+  });
+
+  it('counts towards evolution once it is verified, and less each time it is repeated', async () => {
+    type Status = { stage: string; count: number; xp: number };
+    const before = (await operator.get<Status>('/v1/nexusmon/organism/status')).body;
+    const plan = { tasks: [echo('only', [], `novel ${before.count}`)] };
+    for (let round = 0; round < 2; round++) {
+      const { mission_id } = await create({ plan, category: 'library' });
+      await operator.until(mission_id, isEnded);
+    }
+    let after = before;
+    for (let tries = 0; after.count < before.count + 1.5 && tries < 100; tries++) {
+      await new Promise((wake) => setTimeout(wake, 50));
+      after = (await operator.get<Status>('/v1/nexusmon/organism/status')).body;
+    }
+    expect(after.count - before.count).toBeCloseTo(1.5);
+    expect(after.xp - before.xp).toBeCloseTo(1.5);
+    expect(after.stage).not.toBe('DORMANT');
+  });
+});
