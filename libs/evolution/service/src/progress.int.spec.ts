@@ -13,7 +13,7 @@ import { Keyring } from '@nexusmon/keys';
 import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
 import { missionEvents, type MissionEvent } from '@nexusmon/mission-contract';
 import { Database, digestTable, migrate } from '@nexusmon/projections';
-import { startService, type RunningService } from '@nexusmon/runtime';
+import { ContextNats, startService, type RunningService } from '@nexusmon/runtime';
 import type { Reply } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
@@ -80,7 +80,12 @@ let missions: Awaited<ReturnType<typeof missionLog>>;
 let evolution: RunningService;
 let client: MessageClient;
 let hangUp: () => Promise<void>;
-const startEvolution = () => startService('evolution-spec', config, [EvolutionServiceModule], { log });
+const startEvolution = async () => {
+  const started = await startService('evolution-spec', config, [EvolutionServiceModule], { log });
+  // Only after a round trip does the server know of all subscriptions made before it.
+  await started.app.get(ContextNats, { strict: false }).connection.flush();
+  return started;
+};
 
 beforeAll(async () => {
   await migrateAsAdmin();

@@ -21,8 +21,8 @@ export const requestApproval = z.strictObject({
 export type RequestApproval = z.infer<typeof requestApproval>;
 
 /**
- * `sovereign`: the operator key came with this request and was right. `shape`: inputs that will hold earlier outputs, in
- * the form that the plan shows, may run too.
+ * `sovereign`: the operator key came with this request and was right. `shape`: inputs that will hold earlier outputs,
+ * in the form that the plan shows, may run too.
  */
 export const grantApproval = z.strictObject({
   asked,

@@ -253,11 +253,10 @@ describe('a mission', () => {
     });
     it('does everything that is due, until that ends it (M9)', () => {
       const once = { retry: { max_attempts: 1, backoff_seconds: 1 } };
+      const claims = [claim('one'), claim('two')];
       const two = { tasks: [task('one', once), task('two', once)] };
-      const types = settled(two, claim('one'), claim('two'), tick(16))
-        .slice(-3)
-        .map(({ type }) => type);
-      expect(types).toEqual(['TaskFailed', 'TaskDeadLettered', 'MissionFailed']);
+      const happened = settled(two, ...claims, tick(16)).slice(settled(two, ...claims).length);
+      expect(happened.map(({ type }) => type)).toEqual(['TaskFailed', 'TaskDeadLettered', 'MissionFailed']);
       const ready = settled(
         { tasks: [task('one'), task('two')] },
         claim('one'),

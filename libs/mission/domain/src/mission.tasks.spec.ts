@@ -107,6 +107,10 @@ describe('a mission', () => {
         .when(named)
         .then(said(named)('MissionStarted', {}), claimed(named));
     });
+    it('does not start at A without a grant even if its log had it queued (M4)', () => {
+      const queued = [...created(high), said(claim('one'))('MissionQueued', {})];
+      refusals(queued, claim('one', 1, { approval_id }), { code: 'grant-required', task_id: 'one', rank: 'A' });
+    });
     it('starts a task with a gate only under a grant of its own (M4)', () => {
       const gated = { tasks: [task('one', { requires_approval: true })] };
       refusals(created(gated), claim('one'), { code: 'grant-required', task_id: 'one', rank: 'E' });

@@ -1,8 +1,8 @@
 // One kind of aggregate in the log of this process: loading, queues, group commit.
 //
 //   L1. Commands on one aggregate pass through one queue and are decided and appended together.
-//   L2. Nothing is answered that the log has not confirmed: an append by its expectation, a refusal or a repeat that was
-//       decided on cached state by asking the leader whether that state is still the last.
+//   L2. Nothing is answered that the log has not confirmed: an append by its expectation, a refusal or a repeat decided
+//       on cached state by asking the leader whether that state is still the last.
 //   L3. A conflict starts over from the read, so that rules are checked against what won.
 //   L4. What each command got is told to it alone: one that faults does not take its neighbours with it.
 
@@ -40,7 +40,11 @@ export type LogPorts = Readonly<{
   streamOf: (id: string) => EventStream;
   incarnationOf: (stream: EventStream) => string;
   keyring: Keyring;
-  held: { get(subject: string): unknown; set(subject: string, held: Held<unknown>): void; delete(subject: string): void };
+  held: {
+    get(subject: string): unknown;
+    set(subject: string, held: Held<unknown>): void;
+    delete(subject: string): void;
+  };
   now_ms: () => number;
   /** Resolves when the log may be written; rejects when it may not. */
   writable: (deadline_ms: number) => Promise<void>;
@@ -146,7 +150,13 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
       const cached = this.cached(subject) ?? (guess ? untouched(this.aggregate.decider.initial) : undefined);
       const held = cached ?? (await this.read(stream, subject, deadline_ms));
       const key = await this.keyOf(subject, held, group);
-      const trial = new Trial(held, { subject, id, decider: this.aggregate.decider, codec: this.codec, key: openKey(key) });
+      const trial = new Trial(held, {
+        subject,
+        id,
+        decider: this.aggregate.decider,
+        codec: this.codec,
+        key: openKey(key),
+      });
       const settled = group.map(({ identified }) => this.decide(trial, identified));
       const proposed = await this.propose(id, trial, group);
 
@@ -163,16 +173,14 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
         this.ports.held.delete(subject);
         continue; // L3
       }
-      if (proposed) this.follow_up?.settled(after === held ? 'abandoned' : 'committed', { ...proposed, state: after.state });
+      if (proposed)
+        this.follow_up?.settled(after === held ? 'abandoned' : 'committed', { ...proposed, state: after.state });
       return this.answer(stream, after, group, settled);
     }
     throw new ConflictsExhausted(subject, ATTEMPTS_MAX);
   }
 
-  private decide(
-    trial: Trial<State, Command, Event, Refusal>,
-    identified: Identified<Command>,
-  ): Settled<Refusal> {
+  private decide(trial: Trial<State, Command, Event, Refusal>, identified: Identified<Command>): Settled<Refusal> {
     try {
       return trial.decide(identified, new Date(this.ports.now_ms()).toISOString());
     } catch (error) {
@@ -313,7 +321,12 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
     }
   }
 
-  private async fold(stream: EventStream, subject: string, last: LogMessage, deadline_ms: number): Promise<Held<State>> {
+  private async fold(
+    stream: EventStream,
+    subject: string,
+    last: LogMessage,
+    deadline_ms: number,
+  ): Promise<Held<State>> {
     const end = new StoredCommit(last);
     const get = async (sequence: number): Promise<StoredCommit> => {
       const message = await untilAnswered(() => stream.at(sequence), deadline_ms);
@@ -328,7 +341,8 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
     if (!before) return this.walk(stream, subject, last.seq, deadline_ms);
     const { carrier, sequences } = before;
     const commits = await Promise.all([...(carrier === undefined ? [] : [carrier]), ...sequences].map(get));
-    const base = carrier === undefined ? untouched(this.aggregate.decider.initial) : await this.opened(commits[0] ?? end, 0);
+    const base =
+      carrier === undefined ? untouched(this.aggregate.decider.initial) : await this.opened(commits[0] ?? end, 0);
     if (!base) return this.walk(stream, subject, last.seq, deadline_ms);
     const rest = carrier === undefined ? commits : commits.slice(1);
     return this.foldOnto(base, [...rest, end]);

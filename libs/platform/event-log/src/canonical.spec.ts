@@ -5,7 +5,8 @@ import { canonical, sha256Hex, Unkeepable } from './canonical.js';
 
 const keepable = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\u0000') && text.isWellFormed());
 const json = fc.jsonValue({ maxDepth: 8, stringUnit: 'grapheme' });
-const hasUnkeepable = (value: unknown): boolean => JSON.stringify(value).includes('\\u0000') || JSON.stringify(value).includes('__proto__');
+const hasUnkeepable = (value: unknown): boolean =>
+  JSON.stringify(value).includes('\\u0000') || JSON.stringify(value).includes('__proto__');
 
 const nested = (depth: number): unknown => {
   let value: unknown = 1;

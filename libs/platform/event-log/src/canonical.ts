@@ -30,7 +30,10 @@ const write = (value: unknown, depth: number): string => {
       if (value === null) return 'null';
       if (depth >= DEPTH_MAX) throw REFUSED;
       return Array.isArray(value) ? writeArray(value, depth) : writeObject(value, depth);
-    default:
+    case 'undefined':
+    case 'bigint':
+    case 'function':
+    case 'symbol':
       throw REFUSED;
   }
 };

@@ -115,7 +115,12 @@ export class EventCodec {
   }
 
   /** `secret` answers with a key, or undefined for one that was destroyed. */
-  decode(stored: CloudEvent, index: number, subject: string, secret: (key_id: string) => KeyObject | undefined): RecordedEvent {
+  decode(
+    stored: CloudEvent,
+    index: number,
+    subject: string,
+    secret: (key_id: string) => KeyObject | undefined,
+  ): RecordedEvent {
     const { type, plan, name, version } = this.find(stored.type);
     let data: Data = stored.data;
     if (plan)

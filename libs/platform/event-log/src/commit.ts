@@ -33,7 +33,9 @@ export const HEADER = {
 const NEWLINE = 0x0a;
 
 export const commandsHeader = (commands: readonly SeenCommand[]): string =>
-  commands.map(({ command_id, request_digest }) => (request_digest ? `${command_id}:${request_digest}` : command_id)).join(',');
+  commands
+    .map(({ command_id, request_digest }) => (request_digest ? `${command_id}:${request_digest}` : command_id))
+    .join(',');
 
 const parseCommands = (text: string): SeenCommand[] =>
   text.split(',').map((entry) => {
@@ -246,5 +248,9 @@ export class Commit extends StoredCommit {
 }
 
 /** Nothing is parsed yet: what cannot be a commit throws here, what cannot be understood throws where it is opened. */
-export const decodeCommit = (message: LogMessage, catalogues: Catalogues, keyring: Keyring, stream: StreamIdentity): Commit =>
-  new Commit(message, catalogues, keyring, stream);
+export const decodeCommit = (
+  message: LogMessage,
+  catalogues: Catalogues,
+  keyring: Keyring,
+  stream: StreamIdentity,
+): Commit => new Commit(message, catalogues, keyring, stream);

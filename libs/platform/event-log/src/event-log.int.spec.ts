@@ -240,7 +240,9 @@ describe('two processes', () => {
   it('do a command that was sent to both once', async () => {
     const id = newId('tly');
     const commands = Array.from({ length: 20 }, () => add(1));
-    await Promise.all(commands.flatMap((command) => [a.log.execute(tally, id, command), b.log.execute(tally, id, command)]));
+    await Promise.all(
+      commands.flatMap((command) => [a.log.execute(tally, id, command), b.log.execute(tally, id, command)]),
+    );
     expect((await a.log.load(tally, id)).state.total).toBe(20);
   });
 });
@@ -286,7 +288,9 @@ describe('large state', () => {
 });
 
 const hoard: typeof tally.decider.evolve = (state, event) =>
-  event.type === 'Filled' ? { ...state, ballast: state.ballast + event.data.ballast } : tally.decider.evolve(state, event);
+  event.type === 'Filled'
+    ? { ...state, ballast: state.ballast + event.data.ballast }
+    : tally.decider.evolve(state, event);
 const twice: typeof tally.decider.evolve = (state, event) =>
   event.type === 'Added' ? { ...state, total: state.total + 2 * event.data.by } : state;
 
@@ -306,7 +310,12 @@ describe('a follow-up', () => {
     const id = newId('tly');
     const { aggregate, told } = following(({ total }) => [add(total * 10), add(0)]);
     const outcome = await a.log.execute(aggregate, id, add(1));
-    expect(outcome).toMatchObject({ kind: 'accepted', state: { total: 11 }, revision: 1, events: [{ data: { by: 1 } }] });
+    expect(outcome).toMatchObject({
+      kind: 'accepted',
+      state: { total: 11 },
+      revision: 1,
+      events: [{ data: { by: 1 } }],
+    });
     expect(told).toMatchObject([{ outcome: 'committed', proposed: { id, kinds: ['accepted', 'nothing'] } }]);
   });
 

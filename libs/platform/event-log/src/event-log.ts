@@ -103,7 +103,10 @@ export class EventLog {
       durabilityFaults(this.monitor),
       checkpointFaults(checkpoints, this.streams),
     ]);
-    const faults = infos.flatMap((info, number) => [...configFaults(info, number, count), ...stateFaults(info, number)]);
+    const faults = infos.flatMap((info, number) => [
+      ...configFaults(info, number, count),
+      ...stateFaults(info, number),
+    ]);
     const found = [...faults, ...durability, ...differences];
     this.reason = found.length > 0 ? found.join('; ') : undefined;
     void this.watch();
@@ -220,7 +223,7 @@ export class EventLog {
   /** E1: the server may come back with less than it had acknowledged, and would give its sequences out again. */
   private async recheck(): Promise<void> {
     try {
-      for (let losses = 0; losses !== this.losses; ) {
+      for (let losses = 0; losses !== this.losses;) {
         losses = this.losses;
         for (const stream of this.streams) {
           const info = await this.infoAgain(stream);

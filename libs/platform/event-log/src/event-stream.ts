@@ -87,4 +87,3 @@ const parseHeaders = (base64: string): MsgHdrs => {
   }
   return headers;
 };
-

@@ -4,7 +4,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { setTimeout as pause } from 'node:timers/promises';
 import { LogCorrupted, LogReadOnly, LogUnavailable } from './errors.js';
 import { newId } from './ids.js';
-import { add, allCommits, createStream, NatsServer, openLog, Proxy, tally, untilStored, type Opened } from './log.fixture.js';
+import {
+  add,
+  allCommits,
+  createStream,
+  NatsServer,
+  openLog,
+  Proxy,
+  tally,
+  untilStored,
+  type Opened,
+} from './log.fixture.js';
 import { scrub } from './scrub.js';
 import { streamName } from './names.js';
 

@@ -43,6 +43,10 @@ const isOpen = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false));
   });
 
+/** What a spec that fails before its clean-up leaves running ends with it. */
+const children = new Set<ChildProcess>();
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
 export class NatsServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'nexusmon-log-'));
   private child: ChildProcess | undefined;
@@ -73,7 +77,7 @@ export class NatsServer {
 
   async run(): Promise<void> {
     const child = spawn('nats-server', ['-c', join(this.folder, 'nats.conf')], { stdio: 'ignore' });
-    process.once('exit', () => child.kill('SIGKILL'));
+    children.add(child.once('exit', () => children.delete(child)));
     this.child = child;
     while (!(await isOpen(this.port)) || !(await isOpen(this.monitor_port))) await pause(5);
   }
@@ -249,7 +253,11 @@ const decider: Decider<Tally, TallyCommand, TallyEvent, TallyRefusal> = {
   evolve: (state, event) => {
     if (event.type === 'Filled') return { ...state, ballast: event.data.ballast };
     const { by, note } = event.data;
-    return { ...state, total: state.total + by, notes: note === undefined ? state.notes : [...state.notes, note].slice(-20) };
+    return {
+      ...state,
+      total: state.total + by,
+      notes: note === undefined ? state.notes : [...state.notes, note].slice(-20),
+    };
   },
 };
 
@@ -264,7 +272,10 @@ export const tally: Aggregate<Tally, TallyCommand, TallyEvent, TallyRefusal> = {
 };
 
 const actor = 'operator:ada';
-export const identified = (command: Identified<TallyCommand>['command'], changes: object = {}): Identified<TallyCommand> => ({
+export const identified = (
+  command: Identified<TallyCommand>['command'],
+  changes: object = {},
+): Identified<TallyCommand> => ({
   command_id: newId('cmd'),
   correlation_id: 'msn_x',
   command,
@@ -277,7 +288,13 @@ export const fill = (bytes: number): Identified<TallyCommand> =>
 export const limit = (to: number, changes: object = {}): Identified<TallyCommand> =>
   identified({ type: 'Limit', actor, data: { to } }, changes);
 
-export type Opened = Readonly<{ log: EventLog; connection: NatsConnection; mux: RequestMux; fatal: Error[]; close: () => Promise<void> }>;
+export type Opened = Readonly<{
+  log: EventLog;
+  connection: NatsConnection;
+  mux: RequestMux;
+  fatal: Error[];
+  close: () => Promise<void>;
+}>;
 
 export const openLog = async (
   server: NatsServer,

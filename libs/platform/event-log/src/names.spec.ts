@@ -21,7 +21,9 @@ describe('an id', () => {
   });
 
   it('differs where the parts differ, wherever they are cut', () => {
-    expect(new Set([keyedId('a', 'b', 'c'), keyedId('a', 'bc'), keyedId('a', 'b,c'), keyedId('a', 'c', 'b')]).size).toBe(4);
+    expect(
+      new Set([keyedId('a', 'b', 'c'), keyedId('a', 'bc'), keyedId('a', 'b,c'), keyedId('a', 'c', 'b')]).size,
+    ).toBe(4);
   });
 
   it('of an event follows from its command and its place, for ever', () => {

@@ -23,7 +23,9 @@ const anyPlace = fc.record({
 });
 const inOrder = (vector: PositionVector) => [...vector].sort(([a], [b]) => a - b);
 const vectors = (of: fc.Arbitrary<Place>): fc.Arbitrary<PositionVector> =>
-  fc.uniqueArray(fc.tuple(fc.nat(3), of), { minLength: 1, selector: ([stream]) => stream }).map((pairs) => new Map(pairs));
+  fc
+    .uniqueArray(fc.tuple(fc.nat(3), of), { minLength: 1, selector: ([stream]) => stream })
+    .map((pairs) => new Map(pairs));
 
 describe('a position', () => {
   it('is text that a URL carries as it is, and reads back as it was', () => {

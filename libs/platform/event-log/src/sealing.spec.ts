@@ -65,7 +65,9 @@ describe('the sealed fields of a contract', () => {
       }),
       { numRuns: 100 },
     );
-    const stored = canonical(sealData(plan, { open: 'o', goal: 'secret', input: 'secret', tasks: [], why: 'secret' }, seal));
+    const stored = canonical(
+      sealData(plan, { open: 'o', goal: 'secret', input: 'secret', tasks: [], why: 'secret' }, seal),
+    );
     expect(stored).not.toContain('secret');
     expect(stored).toContain('"open":"o"');
   });
@@ -78,7 +80,14 @@ describe('the sealed fields of a contract', () => {
   });
 
   it('read as erased under a destroyed key (S4)', () => {
-    const data = { open: 'o', goal: 'g', why: 'w', input: { a: 1 }, tasks: [{ name: 'n', params: {} }], notes: { n: 'x' } };
+    const data = {
+      open: 'o',
+      goal: 'g',
+      why: 'w',
+      input: { a: 1 },
+      tasks: [{ name: 'n', params: {} }],
+      notes: { n: 'x' },
+    };
     expect(openData(plan, sealData(plan, data, seal), () => undefined)).toEqual({
       open: 'o',
       goal: '[erased]',
@@ -97,7 +106,9 @@ describe('the sealed fields of a contract', () => {
 
   it('cannot hide where no plan reaches them (S1)', () => {
     const secret = sealed(z.string());
-    expect(() => sealPlan('x', z.strictObject({ a: z.union([z.strictObject({ secret }), z.number()]) }))).toThrow(TypeError);
+    expect(() => sealPlan('x', z.strictObject({ a: z.union([z.strictObject({ secret }), z.number()]) }))).toThrow(
+      TypeError,
+    );
     const tagged = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('a'), secret })]);
     expect(() => sealPlan('x', z.strictObject({ tagged }))).toThrow(TypeError);
     expect(() => sealPlan('x', z.strictObject({ a: z.tuple([secret]) }))).toThrow(TypeError);

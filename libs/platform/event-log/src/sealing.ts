@@ -85,7 +85,9 @@ const planOf = (schema: z.ZodType, tree: SealTree): SealPlan => {
   const inner = unwrapped(schema);
   if ('fields' in tree && inner instanceof z.ZodObject) {
     const shape = inner.shape as Record<string, z.ZodType>;
-    const fields = Object.entries(tree.fields).map(([name, field]) => [name, planOf(shape[name] ?? z.never(), field)] as const);
+    const fields = Object.entries(tree.fields).map(
+      ([name, field]) => [name, planOf(shape[name] ?? z.never(), field)] as const,
+    );
     return { kind: 'fields', fields };
   }
   if ('items' in tree && inner instanceof z.ZodArray)
@@ -116,7 +118,11 @@ const marksIn = (schema: z.ZodType, seen = new Set<z.ZodType>()): Set<z.ZodType>
   return marks;
 };
 
-const marksReached = (schema: z.ZodType, tree: SealTree | undefined, reached = new Set<z.ZodType>()): Set<z.ZodType> => {
+const marksReached = (
+  schema: z.ZodType,
+  tree: SealTree | undefined,
+  reached = new Set<z.ZodType>(),
+): Set<z.ZodType> => {
   if (tree === undefined) return reached;
   if (tree === 'sealed') {
     let inner = schema;
@@ -130,7 +136,8 @@ const marksReached = (schema: z.ZodType, tree: SealTree | undefined, reached = n
     for (const [name, field] of Object.entries(tree.fields)) marksReached(shape[name] ?? z.never(), field, reached);
   }
   if ('items' in tree && inner instanceof z.ZodArray) marksReached(inner.element as z.ZodType, tree.items, reached);
-  if ('values' in tree && inner instanceof z.ZodRecord) marksReached(inner.valueType as z.ZodType, tree.values, reached);
+  if ('values' in tree && inner instanceof z.ZodRecord)
+    marksReached(inner.valueType as z.ZodType, tree.values, reached);
   return reached;
 };
 

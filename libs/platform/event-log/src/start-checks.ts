@@ -61,11 +61,15 @@ export const configFaults = ({ config }: StreamInfo, number: number, count: numb
   const name = streamName(number);
   const faults = CHECKED.flatMap(([field, wanted]) => {
     const found = config[field] ?? (wanted === -1 ? -1 : wanted === 0 ? 0 : false);
-    return found === wanted ? [] : [`${name} has ${field} ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`];
+    return found === wanted
+      ? []
+      : [`${name} has ${field} ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`];
   });
   const subjects = Array.isArray(config['subjects']) ? config['subjects'].toSorted() : [];
   if (JSON.stringify(subjects) !== JSON.stringify(streamSubjects(number, count).toSorted()))
-    faults.push(`${name} has subjects ${JSON.stringify(subjects)}, which are not those of stream ${number} of ${count}`);
+    faults.push(
+      `${name} has subjects ${JSON.stringify(subjects)}, which are not those of stream ${number} of ${count}`,
+    );
   for (const field of ['mirror', 'sources', 'republish', 'subject_transform'])
     if (config[field] !== undefined && config[field] !== null) faults.push(`${name} has ${field}`);
   return faults;
@@ -101,7 +105,10 @@ const readVarz = async (monitor: Monitor): Promise<Varz> => {
 
 /** Why appends might not be durable; empty when the server says that they are (V2). */
 export const durabilityFaults = async (monitor: Monitor | undefined): Promise<string[]> => {
-  if (!monitor) return ['neither the monitor nor the system account of the NATS server is known, so nobody can say whether it syncs'];
+  if (!monitor)
+    return [
+      'neither the monitor nor the system account of the NATS server is known, so nobody can say whether it syncs',
+    ];
   try {
     const varz = await readVarz(monitor);
     return varz.jetstream?.config?.sync_always === true
@@ -114,7 +121,13 @@ export const durabilityFaults = async (monitor: Monitor | undefined): Promise<st
 };
 
 /** How far somebody has read, and what they saw there. `hash` is that of the commit (`StoredCommit.hash`). */
-export type Checkpoint = Readonly<{ name: string; stream: string; incarnation: string; sequence: number; hash: string }>;
+export type Checkpoint = Readonly<{
+  name: string;
+  stream: string;
+  incarnation: string;
+  sequence: number;
+  hash: string;
+}>;
 
 /** Where the log disagrees with what was stored about it (V3). */
 export const checkpointFaults = async (
@@ -147,5 +160,7 @@ const checkpointFault = async (
   const message = await stream.at(sequence);
   if (!message) return `${stream.name} has no message ${sequence}, where checkpoint ${name} stands`;
   const found = new StoredCommit(message).hash;
-  return found === hash ? undefined : `message ${sequence} of ${stream.name} is not the one that checkpoint ${name} has read`;
+  return found === hash
+    ? undefined
+    : `message ${sequence} of ${stream.name} is not the one that checkpoint ${name} has read`;
 };

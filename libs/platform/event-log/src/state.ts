@@ -1,8 +1,8 @@
 // Carried state
 //
-// A commit may carry the aggregate's state after it, so that a load reads a few commits instead of all. `Nexusmon-State`
-// says which: `self` when this commit carries it; otherwise the sequence of the last commit that does (`-` when none
-// did), then those of the commits since, without this one; `walk` when that list would be too long to keep.
+// A commit may carry the aggregate's state after it, so that a load reads a few commits instead of all. The header
+// `Nexusmon-State` says which: `self` when this commit carries it; otherwise the sequence of the last commit that does
+// (`-` when none did), then those of the commits since, without this one; `walk` when that list would be too long.
 //
 //   T1. Carried state is a cache. It is used only if it was folded by the same code (`state_version`), and a load that
 //       cannot use it folds every commit instead.
@@ -137,7 +137,9 @@ export const openCarried = <State>(
 };
 
 /** The commits that a load reads before the last one; undefined when it has to walk them all. */
-export const readBefore = (header: string): { carrier: number | undefined; sequences: readonly number[] } | undefined => {
+export const readBefore = (
+  header: string,
+): { carrier: number | undefined; sequences: readonly number[] } | undefined => {
   if (!/^(-|[0-9]+)(,[0-9]+)*$/.test(header)) return undefined;
   const [carrier = '-', ...sequences] = header.split(',');
   return { carrier: carrier === '-' ? undefined : Number(carrier), sequences: sequences.map(Number) };

@@ -22,7 +22,7 @@ type Ports<State, Command extends Message, Event extends Message, Refusal extend
   key: Key | undefined;
 }>;
 
-/** Decides commands one after the other on what the ones before would add, and keeps the bytes that would be appended. */
+/** Decides commands one after the other on what the ones before would add, and keeps the bytes to be appended. */
 export class Trial<State, Command extends Message, Event extends Message, Refusal extends Rejection> {
   state: State;
   time: string;

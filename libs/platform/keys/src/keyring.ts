@@ -70,6 +70,7 @@ export class Keyring {
   private readonly pool_size: number;
   private readonly pool: string[] = [];
   private refilling: Promise<void> | undefined;
+  private failure: Readonly<{ error: unknown }> | undefined;
   private readonly cache = new LRUCache<string, Found>({ max: CACHE_KEYS_MAX, ttl: CACHE_TTL_MS });
   private readonly lookups = new Map<string, Promise<Found>>();
   private waiting = new Map<string, Waiter>();
@@ -88,6 +89,9 @@ export class Keyring {
       if (this.pool.length < this.pool_size / 2) this.refill();
       if (key_id !== undefined) return key_id;
       await this.refilling;
+      const { failure } = this;
+      this.failure = undefined;
+      if (failure) throw failure.error;
     }
   }
 
@@ -126,11 +130,11 @@ export class Keyring {
   }
 
   private refill(): void {
-    if (this.refilling) return;
-    const refilling = this.insertMany().finally(() => (this.refilling = undefined));
-    // Whoever finds the pool empty awaits the same promise and gets the error; nobody else is harmed by it.
-    refilling.catch(() => undefined);
-    this.refilling = refilling;
+    this.refilling ??= this.insertMany()
+      // Nobody may be waiting: the failure is kept for whoever next finds the pool empty.
+      .catch((error: unknown) => (this.failure = { error }))
+      .finally(() => (this.refilling = undefined))
+      .then(() => undefined);
   }
 
   private async insertMany(): Promise<void> {

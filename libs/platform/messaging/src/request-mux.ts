@@ -1,7 +1,7 @@
 // Request mux
 //
-// Requests over one connection: one inbox, one map, one sweep. The client's own `request` builds an Error, a timer and a
-// token for every call, also when it succeeds; on the hot path that is a third of a process's time.
+// Requests over one connection: one inbox, one map, one sweep. The client's own `request` builds an Error, a timer and
+// a token for every call, also when it succeeds; on the hot path that is a third of a process's time.
 //
 //   X1. Every request settles exactly once: with its reply, `NoResponders`, `RequestTimedOut`, `ConnectionLost` or
 //       `RequestNotPermitted`.

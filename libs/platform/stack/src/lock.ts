@@ -5,6 +5,7 @@
 //   L3. Who takes over a dead holder's lock looks again afterwards: of two who try at once, one keeps it.
 //   L4. A holder that is stopping is waited for.
 
+import { randomUUID } from 'node:crypto';
 import { linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -59,7 +60,8 @@ export const lockFolder = async (data_dir: string): Promise<FolderLock> => {
   const path = join(data_dir, 'lock');
   const self = recordOf('supervisor', process.pid);
   if (!self) throw new Error('the start time of this process cannot be read');
-  const content = JSON.stringify(self);
+  const own = { ...self, token: randomUUID() };
+  const content = JSON.stringify(own);
   const began = performance.now();
   while (!tryLink(path, content)) {
     const found = readIfThere(path);
@@ -75,7 +77,7 @@ export const lockFolder = async (data_dir: string): Promise<FolderLock> => {
   await delay(PAUSE_MS);
   if (readIfThere(path) !== content) return lockFolder(data_dir);
   return {
-    stopping: () => replaceFile(path, JSON.stringify({ ...self, stopping: true })),
+    stopping: () => replaceFile(path, JSON.stringify({ ...own, stopping: true })),
     release: () => rmSync(path, { force: true }),
   };
 };

@@ -72,7 +72,7 @@ const MAY_PUBLISH: Record<User | 'reader', string[]> = {
 };
 
 const connections: NatsConnection[] = [];
-const join_ = async (user: string): Promise<NatsConnection> => {
+const enter = async (user: string): Promise<NatsConnection> => {
   const { nats_user, nats_password } = secretsOf(user);
   const connection = await connect({
     servers: servers.nats_url,
@@ -125,32 +125,32 @@ describe('on NATS', () => {
   });
 
   it.each([...USERS, 'reader'] as const)('%s publishes what is its own and nothing else', async (user) => {
-    const refused = await refusedPublishing(await join_(user), EVERYTHING);
+    const refused = await refusedPublishing(await enter(user), EVERYTHING);
     expect(EVERYTHING.filter((subject) => !refused.includes(subject)).sort()).toEqual([...MAY_PUBLISH[user]].sort());
   });
 
-  it.each(USERS)('%s hears its own requests and answers, and nobody else’s', async (user) => {
+  it.each(USERS)('%s hears its own requests and answers, and no others', async (user) => {
     const own = [`cmd.${CONTEXT_OF[user]}.>`, `qry.${CONTEXT_OF[user]}.>`, `_INBOX_${user}.>`];
     const others = [
       ...CONTEXTS.flatMap((context) => [`cmd.${context}.>`, `qry.${context}.>`, `evt.*.${context}.>`]),
       ...[...USERS, 'reader', 'admin'].map((other) => `_INBOX_${other}.>`),
       ...['>', 'evt.>', 'cmd.>', 'qry.>', '_INBOX_*.>', '$SYS.>', '$JS.>'],
     ].filter((subject) => !own.includes(subject));
-    const refused = await refusedSubscribing(await join_(user), [...own, ...others]);
+    const refused = await refusedSubscribing(await enter(user), [...own, ...others]);
     expect(refused.sort()).toEqual(others.sort());
   });
 
   it('reader hears nothing but what it asked for', async () => {
     const subjects = ['_INBOX_reader.>', 'evt.>', 'cmd.>', '>', '_INBOX_admin.>'];
-    expect(await refusedSubscribing(await join_('reader'), subjects)).toEqual(subjects.slice(1));
+    expect(await refusedSubscribing(await enter('reader'), subjects)).toEqual(subjects.slice(1));
   });
 
   it('one answer may be given to a request, and none unasked', async () => {
-    const [gateway, mission] = await Promise.all([join_('gateway'), join_('mission')]);
-    mission.subscribe('cmd.mission.>', { callback: (_error, message) => message.respond('done') });
+    const [gateway, mission] = await Promise.all([enter('gateway'), enter('mission')]);
+    mission.subscribe('cmd.mission.>', { callback: (_error, message) => void message.respond('done') });
     await mission.flush();
     expect((await gateway.request('cmd.mission.probe', '', { timeout: 5_000 })).string()).toBe('done');
-    expect(await refusedPublishing(await join_('mission'), ['_INBOX_gateway.probe'])).toEqual(['_INBOX_gateway.probe']);
+    expect(await refusedPublishing(await enter('mission'), ['_INBOX_gateway.probe'])).toEqual(['_INBOX_gateway.probe']);
   });
 });
 

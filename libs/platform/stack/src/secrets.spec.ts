@@ -23,7 +23,7 @@ describe('the secrets of a data folder', () => {
     expect(prepareSecrets(newFolder()).contexts.mission).not.toEqual(one.contexts.mission);
   });
 
-  it('are each context's own (S2)', () => {
+  it('belong to one context each (S2)', () => {
     const { contexts } = prepareSecrets(newFolder());
     const passwords = Object.values(contexts).flatMap((one) => [one.nats_password, one.database_password]);
     expect(new Set(passwords).size).toBe(passwords.length);

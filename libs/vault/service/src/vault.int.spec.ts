@@ -10,7 +10,7 @@ import { readConfig } from '@nexusmon/config';
 import { keyedId, newId, sha256Hex } from '@nexusmon/event-log';
 import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
 import { Database, digestTable, migrate } from '@nexusmon/projections';
-import { startService, type RunningService } from '@nexusmon/runtime';
+import { ContextNats, startService, type RunningService } from '@nexusmon/runtime';
 import type { Page, Reply } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
@@ -26,7 +26,8 @@ import { ARTIFACT_VIEW } from './artifact/artifact.projection.js';
 import { VaultServiceModule } from './vault-service.module.js';
 import { vaultMigrations } from './migrations.js';
 
-const servers = await testServers();
+// Servers of its own: the view is thrown away and made anew.
+const servers = await testServers({ own: true });
 const log = silentLogger();
 const secretsOf = (user: string) =>
   JSON.parse(readFileSync(join(servers.secrets_dir, `${user}.json`), 'utf8')) as Record<string, string>;
@@ -49,7 +50,12 @@ const config = readConfig({
   ...{ S3_ENDPOINT: servers.s3_endpoint, S3_BUCKET: servers.s3_bucket, NEXUSMON_STREAMS: String(servers.streams) },
   ...{ NEXUSMON_SECRETS: servers.secrets_dir, OPS_PORT: '0' },
 });
-const startVault = () => startService('vault-spec', config, [VaultServiceModule], { log });
+const startVault = async () => {
+  const started = await startService('vault-spec', config, [VaultServiceModule], { log });
+  // Only after a round trip does the server know of all subscriptions made before it.
+  await started.app.get(ContextNats, { strict: false }).connection.flush();
+  return started;
+};
 
 const { s3_access_key: access_key = '', s3_secret_key: secret_key = '' } = secretsOf('vault');
 const blobs = new BlobStore({ ...config.s3, access_key, secret_key });

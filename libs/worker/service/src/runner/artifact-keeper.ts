@@ -22,7 +22,7 @@ import { WorkerFault } from '../worker-plugin.js';
 import { pauses, rest } from './away.js';
 
 /** Bytes pass through the runner's memory: larger things would need to be streamed. */
-export const ARTIFACT_BYTES_MAX_HERE = 128 * 1024 * 1024;
+export const ARTIFACT_IN_MEMORY_BYTES_MAX = 128 * 1024 * 1024;
 const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*$/;
 const TRANSFER_TIMEOUT_MS = 60_000;
 const RECORD_TIMEOUT_MS = 60_000;
@@ -67,8 +67,11 @@ export class ArtifactKeeper {
     if (!artifact_name.safeParse(name).success)
       throw new WorkerFault(`${JSON.stringify(file)} cannot be the name of an artifact`, false);
     if (!MEDIA_TYPE.test(media_type)) throw new WorkerFault(`${JSON.stringify(media_type)} is not a media type`, false);
-    if (bytes.byteLength > ARTIFACT_BYTES_MAX_HERE)
-      throw new WorkerFault(`an artifact may have ${ARTIFACT_BYTES_MAX_HERE} bytes, not ${bytes.byteLength}`, false);
+    if (bytes.byteLength > ARTIFACT_IN_MEMORY_BYTES_MAX)
+      throw new WorkerFault(
+        `an artifact may have ${ARTIFACT_IN_MEMORY_BYTES_MAX} bytes, not ${bytes.byteLength}`,
+        false,
+      );
     const sha256 = sha256Hex(bytes);
     return this.untilAnswered(signal, async () => {
       await this.upload(sha256, bytes, signal);
@@ -77,7 +80,7 @@ export class ArtifactKeeper {
     });
   }
 
-  async read(artifact_id: string, mission_id: string, signal: AbortSignal): Promise<Uint8Array> {
+  async read(artifact_id: string, mission_id: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     return this.untilAnswered(signal, async () => {
       const opened = done(
         await this.vault.request<{ artifact: ArtifactDocument; url: string }>(VAULT_SUBJECTS.open, { artifact_id }),
@@ -85,7 +88,7 @@ export class ArtifactKeeper {
       const { artifact, url } = opened;
       if (artifact.mission_id !== mission_id)
         throw new WorkerFault(`${artifact_id} is an artifact of another mission`, false);
-      if (artifact.size > ARTIFACT_BYTES_MAX_HERE)
+      if (artifact.size > ARTIFACT_IN_MEMORY_BYTES_MAX)
         throw new WorkerFault(`${artifact_id} has ${artifact.size} bytes: too many for this runner`, false);
       const bytes = await transfer('a download', url, {}, signal);
       if (bytes.byteLength !== artifact.size || sha256Hex(bytes) !== artifact.sha256)
@@ -140,9 +143,14 @@ export class ArtifactKeeper {
 }
 
 /** One HTTP exchange with the storage, to its end. Whatever goes wrong with it, the storage is away. */
-const transfer = async (what: string, url: string, init: RequestInit, signal: AbortSignal): Promise<Uint8Array> => {
+const transfer = async (
+  what: string,
+  url: string,
+  init: RequestInit,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> => {
   let response: Response;
-  let bytes: Uint8Array;
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
     const until = AbortSignal.any([signal, AbortSignal.timeout(TRANSFER_TIMEOUT_MS)]);
     response = await fetch(url, { ...init, signal: until });

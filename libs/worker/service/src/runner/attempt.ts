@@ -3,6 +3,8 @@
 //   A1. Nothing runs that the permit does not allow (permit-check.ts).
 //   A2. It ends by its deadline: completed, failed, or stopped, never open.
 //   A3. What is said of it can be kept by every store: bounded, plain JSON, large outputs by digest.
+//   A4. An output that cannot be kept ends the task at once: the same worker would answer the same input the same way,
+//       and every try would cost as much as the first. What threw or ran out of time may have met a passing trouble.
 
 import type { KeyObject } from 'node:crypto';
 import { canonical } from '@nexusmon/event-log';
@@ -127,7 +129,7 @@ export class Attempt {
     return ref;
   }
 
-  private async get(artifact_id: string): Promise<Uint8Array> {
+  private async get(artifact_id: string): Promise<Uint8Array<ArrayBuffer>> {
     const { mission_id } = this.assignment;
     const bytes = await this.noticing(() => this.tools.keeper.read(artifact_id, mission_id, this.over.signal));
     this.read_ids.add(artifact_id);

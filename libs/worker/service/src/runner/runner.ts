@@ -19,6 +19,7 @@ import type {
   PollRequest,
   ReportReply,
   ReportRequest,
+  TaskError,
   WorkerManifest,
 } from '@nexusmon/worker-contract';
 import { Attempt, type AttemptTools } from './attempt.js';
@@ -181,8 +182,8 @@ export class Runner {
     const key = keyOf(assignment);
     if (this.attempts.has(key)) return; // Said twice; it is already here.
     const { log } = this;
-    const progress = (message: string, fraction: number | undefined) =>
-      log.debug({ attempt: key, progress: message, fraction, msg: 'progress' });
+    const progress = (_message: string, fraction: number | undefined) =>
+      log.debug({ attempt: key, fraction, msg: 'progress' });
     const attempt = new Attempt(assignment, { ...this.tools, progress });
     this.attempts.set(key, attempt);
     void this.attend(key, attempt);
@@ -210,11 +211,15 @@ export class Runner {
     const outcome = outcomeOf(result);
     tasks({ worker, outcome });
     taskSeconds((performance.now() - began_ms) / 1_000, { worker, outcome });
-    if (result?.outcome === 'failed')
-      this.log.warn({ attempt: key, worker, error: result.error, msg: 'a task failed' });
+    if (result?.outcome === 'failed') this.failed(key, worker, result.error);
     if (result) return result;
     // Stopped on request: nobody waits. Stopped because the process ends: somebody does (R4).
     return this.leaving.signal.aborted ? givenBack(performance.now() - began_ms) : undefined;
+  }
+
+  /** Without its message, and progress without its text: a worker's words may be personal, and a log is no safe. */
+  private failed(attempt: string, worker: string, { code, retryable }: TaskError): void {
+    this.log.warn({ attempt, worker, code, retryable, msg: 'a task failed' });
   }
 
   /** Until it is answered (R3). Returns what is to be done next. */

@@ -141,11 +141,29 @@ describe('a worker that does not end', () => {
     small.close();
   });
 
+  it('has not failed when it never got a thread before its deadline', async () => {
+    const small = new ThreadPool({ ...OPTIONS, threads_max: 1 });
+    const first = begin('hostile.hangs', null, 20_000, small);
+    const second = run('hostile.answers', 2, 50, small);
+    setTimeout(() => first.stop(), 100);
+    await expect(second).resolves.toEqual(failed('runner_lost', 'no thread was free', true));
+    small.close();
+  });
+
   it('ends with the pool', async () => {
     const closing = new ThreadPool(OPTIONS);
     const running = [run('hostile.spins', null, 20_000, closing), run('hostile.hangs', null, 20_000, closing)];
     closing.close();
     await expect(Promise.all(running)).resolves.toEqual([{ kind: 'stopped' }, { kind: 'stopped' }]);
+  });
+});
+
+describe('a thread that is only starting', () => {
+  it('is not taken for a dead one when its memory is looked at', async () => {
+    const watchful = new ThreadPool({ ...OPTIONS, memory_check_ms: 1 });
+    const runs = [1, 2, 3].map((value) => run('hostile.answers', value, 20_000, watchful));
+    await expect(Promise.all(runs)).resolves.toEqual([1, 2, 3].map((value) => ({ kind: 'output', text: `${value}` })));
+    watchful.close();
   });
 });
 

@@ -1,22 +1,30 @@
 // The threads of one runner.
 //
 //   L1. Never more than `threads_max` live threads, so never more than that many tasks at once.
-//   L2. A few threads are kept; more are started only when a task has waited for one. Short tasks so share a few warm
-//       threads, and a long one gets a thread to itself.
+//   L2. A few threads are kept; more are started, one by one, only when a task has waited for one. Short tasks so share
+//       a few warm threads, and a long one gets a thread to itself.
 //   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows.
 
+import { taskFault } from './fault.js';
 import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
 
 /** Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. */
 const START_AFTER_MS = 20;
+const GROWTH_CHECK_MS = 5;
 /** A thread beyond the kept ones ends when it had nothing to do for this long. */
 const IDLE_MS = 30_000;
 
 export type PoolOptions = ThreadOptions & Readonly<{ threads_max: number; threads_kept: number }>;
 
+/** It waited for a thread until its time was up: the worker never began, so it did not fail. */
+const TOO_LATE: ThreadOutcome = {
+  kind: 'fault',
+  error: taskFault('runner_lost', 'no thread was free before the deadline', true),
+};
+
 export type PooledRun = Readonly<{ outcome: Promise<ThreadOutcome>; stop: () => void }>;
 
-type Waiting = { readonly task: ThreadTask; readonly begin: (thread: Thread) => void; readonly cancel: () => void };
+type Waiting = Readonly<{ since_ms: number; begin: (thread: Thread) => void; cancel: () => void }>;
 
 export class ThreadPool {
   private readonly threads = new Set<Thread>();
@@ -38,13 +46,18 @@ export class ThreadPool {
     const { promise, resolve } = Promise.withResolvers<ThreadOutcome>();
     let stop: () => void = () => undefined;
     const begin = (thread: Thread) => {
+      if (Date.now() >= task.deadline_ms) {
+        resolve(TOO_LATE);
+        this.release(thread);
+        return;
+      }
       stop = () => thread.stop();
       void thread.run(task).then((outcome) => {
         this.release(thread);
         resolve(outcome);
       });
     };
-    const waiting: Waiting = { task, begin, cancel: () => resolve({ kind: 'stopped' }) };
+    const waiting: Waiting = { since_ms: performance.now(), begin, cancel: () => resolve({ kind: 'stopped' }) };
     stop = () => {
       const index = this.waiting.indexOf(waiting);
       if (index >= 0) this.waiting.splice(index, 1);
@@ -74,13 +87,25 @@ export class ThreadPool {
     if (this.waiting.length > 0) this.growSoon();
   }
 
+  /** Only for a task that has waited: under a steady stream of short ones somebody always waits, and never for long. */
   private growSoon(): void {
-    this.growth ??= setTimeout(() => {
+    const [first] = this.waiting;
+    if (!first || this.growth) return;
+    const grow = () => {
       this.growth = undefined;
-      if (this.waiting.length === 0) return;
-      if (this.threads.size < this.options.threads_max) this.waiting.shift()?.begin(this.startThread());
+      const [next] = this.waiting;
+      if (next && performance.now() - next.since_ms >= START_AFTER_MS && this.mayGrow()) {
+        this.waiting.shift();
+        next.begin(this.startThread());
+      }
       this.dispatch();
-    }, START_AFTER_MS);
+    };
+    this.growth = setTimeout(grow, Math.max(GROWTH_CHECK_MS, first.since_ms + START_AFTER_MS - performance.now()));
+  }
+
+  /** While one is starting it may turn out to be enough: a start takes longer than many tasks. */
+  private mayGrow(): boolean {
+    return this.threads.size < this.options.threads_max && ![...this.threads].some(({ starting }) => starting);
   }
 
   private startThread(): Thread {

@@ -17,13 +17,20 @@ const ENTRY = new URL('../../dist/runner/worker-thread.js', import.meta.url);
 
 /** How long a worker has to end by itself once it was told to stop. */
 export const STOP_GRACE_MS = 2_000;
-const YOUNG_GENERATION_MB_MAX = 32;
+const YOUNG_GENERATION_MB_MAX = 8;
 const STACK_MB = 4;
 /** Memory outside the heap (buffers) has no limit of its own: it is looked at this often while a task runs. */
 const MEMORY_CHECK_MS = 500;
 const BYTES_PER_MB = 1024 * 1024;
 
-export type ThreadOptions = ThreadSetup & Readonly<{ heap_mb_max: number; path: string }>;
+export type ThreadOptions = ThreadSetup &
+  Readonly<{
+    heap_mb_max: number;
+    /** PATH as the worker sees it. */
+    path: string;
+    /** @default MEMORY_CHECK_MS */
+    memory_check_ms?: number;
+  }>;
 
 export type ThreadTask = Readonly<{
   worker: string;
@@ -32,7 +39,7 @@ export type ThreadTask = Readonly<{
   deadline_ms: number;
   /** Answers for the vault. Rejections reach the worker; `retryable` on an error is passed on. */
   put_artifact: (file: string, media_type: string, bytes: Uint8Array) => Promise<unknown>;
-  get_artifact: (artifact_id: string) => Promise<Uint8Array>;
+  get_artifact: (artifact_id: string) => Promise<Uint8Array<ArrayBuffer>>;
   progress: (message: string, fraction: number | undefined) => void;
 }>;
 
@@ -60,6 +67,7 @@ export class Thread {
   private readonly worker: Worker;
   private running: Running | undefined;
   private dead = false;
+  private loaded = false;
   private last_error: Error | undefined;
 
   constructor(
@@ -92,6 +100,11 @@ export class Thread {
     this.worker.on('exit', (code) => this.exited(code));
   }
 
+  /** Until its workers are loaded; a task that it was given already waits as long. */
+  get starting(): boolean {
+    return !this.dead && !this.loaded;
+  }
+
   get idle(): boolean {
     return !this.dead && this.running === undefined;
   }
@@ -103,7 +116,7 @@ export class Thread {
       const late_in_ms = Math.max(0, task.deadline_ms - Date.now());
       const timers = [
         setTimeout(() => this.stop(timedOut(late_in_ms)), late_in_ms),
-        setInterval(() => this.checkMemory(run), MEMORY_CHECK_MS),
+        setInterval(() => this.checkMemory(run), this.options.memory_check_ms ?? MEMORY_CHECK_MS),
       ];
       this.running = { run, task, settle: resolve, timers, stopping: undefined };
       const { worker, task: asked, output_bytes_max } = task;
@@ -140,6 +153,7 @@ export class Thread {
     }
     const message = parsed.data;
     const { running } = this;
+    if (message.kind === 'ready') this.loaded = true;
     if (message.kind === 'ready' || !running || message.run !== running.run) return;
     switch (message.kind) {
       case 'completed':
@@ -172,7 +186,7 @@ export class Thread {
         this.sendTo(run, { kind: 'answered', call, answer: await task.put_artifact(file, media_type, bytes) });
       } else {
         const bytes = await task.get_artifact(message.artifact_id);
-        this.sendTo(run, { kind: 'answered', call, answer: bytes });
+        this.sendTo(run, { kind: 'answered', call, answer: bytes }, [bytes.buffer]);
       }
     } catch (error) {
       // The worker asked, so the worker hears of it; its attempt fails with it unless it knows better.
@@ -181,8 +195,8 @@ export class Thread {
     }
   }
 
-  private sendTo(run: string, message: ToThread): void {
-    if (this.running?.run === run) this.send(message);
+  private sendTo(run: string, message: ToThread, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.running?.run === run) this.send(message, transfer);
   }
 
   private checkMemory(run: string): void {

@@ -1,7 +1,7 @@
 // The tree counted again, by another way than the survey's, so that a mistake in one is not repeated by the other:
 // folders are visited depth first as they are listed, bytes pass one by one through an automaton that follows words
-// instead of searching for markers, and nothing of the survey's walk, reading or counting is used. Shared are definitions only:
-// which names are ignored, which name is which language.
+// instead of searching for markers, and nothing of the survey's walk, reading or counting is used. Shared are
+// definitions only: which names are ignored, which name is which language.
 
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -178,7 +178,9 @@ class WordCounter {
   pass(chunk: Buffer): void {
     if (this.head.length < HEAD_BYTES)
       this.head = Buffer.concat([this.head, chunk.subarray(0, HEAD_BYTES - this.head.length)]);
-    for (const byte of chunk) {
+    // By index: an iterator over the bytes takes twice as long.
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
       if (byte >= 0x80) this.passOther(byte);
       else {
         if (this.needed > 0) this.endWord();

@@ -61,6 +61,8 @@ export const checkPlaces = (
   return checked;
 };
 
+/** As long as the survey shows a name. */
+const NAME_CHARACTERS = 200;
 const MANIFEST_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Every dependency that the report shows stands in the manifest file it names, and in the survey's whole list. */
@@ -90,16 +92,24 @@ export const checkDependencies = async (
 
 const declaredNames = (source: string, file: string): ((name: string) => boolean) => {
   if (file.endsWith('.json')) {
-    const keys = new Set<string>();
-    JSON.parse(source.replace(/^\uFEFF/, ''), (key, value: unknown) => {
-      keys.add(oneLine(key, 200));
-      return value;
-    });
-    return (name) => keys.has(name);
+    const texts = jsonTexts(source);
+    return (name) => texts.has(name);
   }
   // A name may be spelled with escapes or entities; such a file cannot be searched as text.
   const plain = !source.includes('\\') && !source.includes('&') && !source.includes('${');
   return (name) => !plain || (name.endsWith('…') ? true : name.split(':').every((part) => source.includes(part)));
+};
+
+/** Every text of a JSON document, keys and values, found without parsing it: nesting of any depth does no harm. */
+const jsonTexts = (source: string) => {
+  const texts = new Set<string>();
+  for (let start = source.indexOf('"'); start !== -1;) {
+    let end = start + 1;
+    while (end < source.length && source[end] !== '"') end += source[end] === '\\' ? 2 : 1;
+    texts.add(oneLine(JSON.parse(source.slice(start, end + 1)) as string, NAME_CHARACTERS));
+    start = source.indexOf('"', end + 1);
+  }
+  return texts;
 };
 
 /** The commits read as raw objects, which the log's formatting has no part in. Returns whether others came since. */
@@ -121,7 +131,7 @@ export const checkCommits = async (
     if (object.code !== 0) differences.note(`commit ${commit.sha}: cannot be read from the repository`);
     else compareCommit(commit, object.stdout, differences);
   }
-  return { checked: stated.length, moved: now.join() !== stated.map(({ sha }) => sha).join() };
+  return { checked: stated.length, moved: listed.code === 0 && now.join() !== stated.map(({ sha }) => sha).join() };
 };
 
 const compareCommit = (commit: CommitLine, object: Buffer, differences: Differences) => {

@@ -84,6 +84,34 @@ describe('the history of a folder', () => {
     expect((await history(borrowed, { allowed: borrowed })).git.state).toBe('outside_allowed_roots');
   });
 
+  it('is not read where a repository borrows from outside: linked parts, listed objects (G3)', async () => {
+    await git(work, 'init');
+    await commit(work, 'a.txt', 'secret');
+    const state = async (plant: (folder: string) => Promise<void>) => {
+      const borrower = join(base, 'borrower');
+      await rm(borrower, { recursive: true, force: true });
+      await mkdir(borrower);
+      await git(borrower, 'init');
+      await plant(join(borrower, '.git'));
+      return (await history(borrower, { allowed: borrower })).git.state;
+    };
+    const secret = join(work, '.git');
+    const link = (name: string) => async (folder: string) => {
+      await rm(join(folder, name), { recursive: true, force: true });
+      await symlink(join(secret, name), join(folder, name));
+    };
+    for (const name of ['refs', 'objects', 'refs/heads', 'packed-refs', 'objects/pack'])
+      expect([name, await state(link(name))]).toEqual([name, 'outside_allowed_roots']);
+    expect(await state((folder) => symlink(join(secret, 'objects/00'), join(folder, 'objects/00')))).toBe(
+      'outside_allowed_roots',
+    );
+    // git itself takes a folder with such a link for no repository.
+    expect(await state(link('HEAD'))).toBe('failed');
+    const alternates = (folder: string) => writeTree(folder, { 'objects/info/alternates': `${secret}/objects\n` });
+    expect(await state(alternates)).toBe('outside_allowed_roots');
+    expect(await state(() => Promise.resolve())).toBe('no_commits');
+  });
+
   it('says when there is no git program, and what git said (G4)', async () => {
     await git(work, 'init');
     await mkdir(join(base, 'empty'));

@@ -4,7 +4,8 @@
 //       fetch. A repository is data that somebody else wrote.
 //   G2. Neither the user's nor the system's git settings nor the environment play a part, so that the same tree gives
 //       the same answer.
-//   G3. git reads nothing outside the allowed roots: neither a repository above them nor one that a `.git` file names.
+//   G3. git reads no commit outside the allowed roots: neither of a repository above them nor of one that a `.git`
+//       file, a link or a list of borrowed objects names.
 //   G4. Why there are no commits is told: no work tree, none yet, no git program, or git's own words.
 
 import { execFile } from 'node:child_process';
@@ -15,6 +16,7 @@ import type { CommitLine, GitState } from '@nexusmon/worker-contract';
 import { LAST_COMMITS_MAX } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../../worker-plugin.js';
 import { faultCode, isGone, isUnreadable } from './file-faults.js';
+import { isConfined } from './git-confinement.js';
 import { oneLine } from './path-text.js';
 
 export type GitHistory = Readonly<{ git: GitState; last_commits?: CommitLine[] }>;
@@ -64,6 +66,8 @@ export const readHistory = async (reach: GitReach): Promise<GitHistory> => {
     ...['rev-parse', '--path-format=absolute', '--is-inside-work-tree'],
     ...['--show-toplevel', '--git-dir', '--git-common-dir'],
   );
+  // Also the answer where the folder itself is gone, which is no finding but a fault.
+  if (places.code === 'ENOENT') await lstat(reach.root);
   if (places.code === 'ENOENT')
     return { git: { state: 'git_missing', detail: 'there is no git program on this machine' } };
   const [inside_work_tree, ...folders] = places.stdout.toString('utf8').trimEnd().split('\n');
@@ -72,26 +76,17 @@ export const readHistory = async (reach: GitReach): Promise<GitHistory> => {
   const [top_level] = folders;
   if (top_level === undefined || folders.length !== 3)
     return { git: { state: 'failed', detail: 'the folders that git names are not one a line' } };
-  for (const folder of folders) {
-    const judged = await resolveAllowed(folder, reach.allowed_roots, reach.forbidden_roots, (path) => realpath(path));
-    if (!judged.allowed)
-      return { git: { state: 'outside_allowed_roots', detail: 'the repository of this work tree lies elsewhere' } };
-  }
+  if (!(await isConfined(folders.slice(1), reach)) || !(await isWithin(top_level, reach)))
+    return {
+      git: { state: 'outside_allowed_roots', detail: 'the repository lies elsewhere, or borrows from elsewhere' },
+    };
   const head = await git('rev-parse', '--verify', '--quiet', 'HEAD');
   if (head.code === 1) return { git: { state: 'no_commits' } };
   if (head.code !== 0) return failed(head);
   const inside = (await realpath(top_level)) === reach.root ? [] : ['.'];
   const log = await git(
-    ...[
-      'log',
-      `--max-count=${LAST_COMMITS_MAX}`,
-      '-z',
-      '--no-show-signature',
-      '--no-mailmap',
-      '--no-color',
-      '--no-decorate',
-    ],
-    `--encoding=UTF-8`,
+    ...['log', `--max-count=${LAST_COMMITS_MAX}`, '-z', '--no-show-signature', '--no-mailmap'],
+    ...['--no-color', '--no-decorate', '--encoding=UTF-8'],
     `--format=tformat:%H%x00%<(${AUTHOR_CHARACTERS},trunc)%an%x00%cI%x00%<(${SUBJECT_CHARACTERS},trunc)%s`,
     ...['HEAD', '--', ...inside],
   );
@@ -99,6 +94,9 @@ export const readHistory = async (reach: GitReach): Promise<GitHistory> => {
   const last_commits = commitsOf(log.stdout.toString('utf8'));
   return last_commits.length > 0 ? { git: { state: 'read' }, last_commits } : { git: { state: 'no_commits' } };
 };
+
+const isWithin = async (folder: string, { allowed_roots, forbidden_roots }: GitReach) =>
+  (await resolveAllowed(folder, allowed_roots, forbidden_roots, (path) => realpath(path))).allowed;
 
 export const gitIn =
   ({ root, allowed_root, signal, search_path }: GitReach): RunGit =>

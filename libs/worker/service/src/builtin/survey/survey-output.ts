@@ -12,13 +12,14 @@ import { fitting } from './fitting.js';
 import type { GitHistory } from './git-history.js';
 import { ignoreRules } from './ignore-rules.js';
 import type { Declarations } from './manifests/declarations.js';
-import { pathText } from './path-text.js';
+import { oneLine, pathText } from './path-text.js';
 import type { SurveyedFile } from './repository-survey.worker.js';
 import type { Tree } from './walk.js';
 
 const KIB = 1024;
 const SHORT_LIST_MAX = 20;
 const LICENCE_ROWS_MAX = 30;
+const LICENCE_CHARACTERS = 200;
 
 export type Surveyed = Readonly<{
   root: string;
@@ -113,7 +114,7 @@ const packagesByLicence = ({ locked }: Declarations) => {
   const counts = new Map<string, number>();
   for (const licence of licence_by_package.values()) counts.set(licence, (counts.get(licence) ?? 0) + 1);
   return [...counts]
-    .map(([licence, packages]) => ({ licence: licence.slice(0, 200), packages }))
+    .map(([licence, packages]) => ({ licence: oneLine(licence, LICENCE_CHARACTERS), packages }))
     .sort((a, b) => b.packages - a.packages || byText(a.licence, b.licence));
 };
 

@@ -1,0 +1,190 @@
+// The choke point: every way in which a task could start, taken from the code's own registries, tried at A and S
+// without a grant. A command or route that is not in the tables below fails the test: whoever adds one says here how it
+// could start something, and sees that it does not.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import '@nexusmon/evolution-service';
+import '@nexusmon/governance-service';
+import '@nexusmon/mission-service';
+import '@nexusmon/vault-service';
+import { keyedId, newId } from '@nexusmon/event-log';
+import { registeredSubjects } from '@nexusmon/messaging';
+import type { MissionDocument } from '@nexusmon/mission-contract';
+import { Product, type Client } from './support/product.js';
+
+const plan = { tasks: [{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }] };
+const DIGEST = 'a'.repeat(64);
+const gateway = () => ({ actor: 'operator:owner', command_id: newId('cmd') });
+const service = () => ({ actor: 'service:mission', command_id: newId('cmd') });
+const approvalOf = ({ mission_id, plan_digest }: MissionDocument) => keyedId('apr', mission_id, plan_digest);
+const named = ({ mission_id }: MissionDocument) => ({ mission_id, task_id: 'one', attempt: 1 });
+
+/** What each command would have to be sent to start the task of `mission`, by the users that may send it. */
+const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
+  'cmd.mission.create': ({ mission_id, rank, goal }) => [
+    { asked: gateway(), mission_id, wait_ms: 0, body: { goal, plan, rank } },
+    { asked: gateway(), mission_id, wait_ms: 0, body: { goal, plan, rank: 'E' } },
+  ],
+  'cmd.mission.run': ({ mission_id }) => [{ asked: gateway(), mission_id, sovereign: false, reason: 'now' }],
+  'cmd.mission.approve': ({ mission_id }) => [
+    { asked: gateway(), mission_id, sovereign: false, reason: 'now' },
+    { asked: service(), mission_id, sovereign: true, reason: 'now' },
+  ],
+  'cmd.mission.deny': ({ mission_id }) => [{ asked: gateway(), mission_id, sovereign: false, reason: 'no' }],
+  'cmd.mission.cancel': ({ mission_id }) => [{ asked: gateway(), mission_id, sovereign: false }],
+  'cmd.mission.poll': () => [{ runner_id: 'thief', workers: ['system.echo'], slots: 8, running: [], wait_ms: 300 }],
+  'cmd.mission.report': (mission) => [
+    {
+      runner_id: 'thief',
+      workers: ['system.echo'],
+      ...named(mission),
+      result: { outcome: 'completed', output: { value: 1 }, artifacts: [], duration_ms: 1 },
+    },
+  ],
+  'cmd.governance.request_approval': (mission) => [
+    {
+      asked: service(),
+      approval_id: approvalOf(mission),
+      mission_id: mission.mission_id,
+      plan_digest: mission.plan_digest,
+      rank: 'E',
+      requested_by: 'operator:owner',
+      reasons: [],
+      summary: 'harmless',
+      derived_inputs: [],
+      key_id: newId('key'),
+    },
+  ],
+  'cmd.governance.grant': (mission) => [
+    { asked: gateway(), approval_id: approvalOf(mission), shape: true, sovereign: false, reason: 'now' },
+    { asked: service(), approval_id: approvalOf(mission), shape: true, sovereign: true, reason: 'now' },
+  ],
+  'cmd.governance.deny': (mission) => [{ asked: gateway(), approval_id: approvalOf(mission), reason: 'no' }],
+  'cmd.governance.withdraw': (mission) => [{ asked: gateway(), approval_id: approvalOf(mission) }],
+  'cmd.vault.begin_upload': () => [{ sha256: DIGEST, size: 1 }],
+  'cmd.vault.record': (mission) => [
+    {
+      asked: service(),
+      name: `${mission.mission_id}/one/file`,
+      sha256: DIGEST,
+      size: 1,
+      media_type: 'text/plain',
+      kind: 'output',
+      ...named(mission),
+      worker: 'system.echo',
+      inputs: [],
+    },
+  ],
+};
+
+type Try = Readonly<{ path: string; body: object }>;
+/** Every route that changes something, with what it would be sent to start the task; without the operator key. */
+const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
+  'POST /v1/auth/login': () => [{ path: '/v1/auth/login', body: { operator_key: 'not the operator key' } }],
+  // Ending a session starts nothing, and would end the one that this test uses.
+  'POST /v1/auth/logout': () => [],
+  'DELETE /v1/auth/sessions/{session_id}': () => [],
+  'POST /v1/engine/missions': ({ rank }) => [
+    { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: false } },
+    { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: true } },
+  ],
+  'POST /v1/engine/missions/{mission_id}/approve': (mission) => [verb(mission, 'approve')],
+  'POST /v1/engine/missions/{mission_id}/deny': (mission) => [verb(mission, 'deny')],
+  'POST /v1/engine/missions/{mission_id}/run': (mission) => [verb(mission, 'run')],
+  'POST /v1/engine/missions/{mission_id}/cancel': (mission) => [verb(mission, 'cancel')],
+  'POST /v1/approvals/{approval_id}/grant': (mission) => [ruling(mission, 'grant')],
+  'POST /v1/approvals/{approval_id}/deny': (mission) => [ruling(mission, 'deny')],
+  'POST /v1/approvals/{approval_id}/withdraw': (mission) => [ruling(mission, 'withdraw')],
+};
+const verb = ({ mission_id }: MissionDocument, name: string) => ({
+  path: `/v1/engine/missions/${mission_id}/${name}`,
+  body: { reason: 'now' },
+});
+const ruling = (mission: MissionDocument, name: string) => ({
+  path: `/v1/approvals/${approvalOf(mission)}/${name}`,
+  body: { reason: 'now' },
+});
+
+describe('without a grant', () => {
+  let product: Product;
+  let operator: Client;
+  let connections: NatsConnection[] = [];
+
+  beforeAll(async () => {
+    product = await Product.start();
+    operator = await product.operator();
+    const { nats_url } = await product.run();
+    const servers = new URL(nats_url).host;
+    connections = await Promise.all(
+      ['gateway', 'mission', 'governance', 'worker'].map((context) => {
+        const file = join(product.data_dir, 'secrets', `${context}.json`);
+        const { nats_user: user, nats_password: pass } = JSON.parse(readFileSync(file, 'utf8')) as Record<
+          string,
+          string
+        >;
+        return connect({ servers, user: user ?? '', pass: pass ?? '', inboxPrefix: `_INBOX_${user}` });
+      }),
+    );
+  }, 300_000);
+  afterAll(async () => {
+    await Promise.all(connections.map((connection) => connection.close()));
+    await product.remove();
+  }, 60_000);
+
+  const waiting = async (rank: string): Promise<MissionDocument> => {
+    const { status, body } = await operator.post<MissionDocument>('/v1/engine/missions', {
+      goal: 'Say it',
+      plan,
+      rank,
+    });
+    expect([status, body.status]).toEqual([201, 'awaiting_approval']);
+    return body;
+  };
+  const expectUnstarted = async ({ mission_id }: MissionDocument) => {
+    const { tasks, status } = await operator.mission(mission_id);
+    expect(tasks.map(({ attempt }) => attempt)).toEqual([0]);
+    expect(['awaiting_approval', 'cancelled']).toContain(status);
+  };
+  /** Every user that the server lets publish there; a user that it does not let gets no answer. */
+  const send = (subject: string, payload: object) =>
+    Promise.allSettled(
+      connections.map((connection) => connection.request(subject, JSON.stringify(payload), { timeout: 1_500 })),
+    );
+
+  it('knows every command and every route that the product has', async () => {
+    const commands = registeredSubjects().filter(({ kind }) => kind === 'cmd');
+    expect(commands.map(({ subject }) => subject).sort()).toEqual(Object.keys(COMMANDS).sort());
+    const { body } = await operator.get<{ paths: Record<string, object> }>('/openapi.json');
+    const routes = Object.entries(body.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(routes.filter((route) => !route.startsWith('GET ')).sort()).toEqual(Object.keys(ROUTES).sort());
+  });
+
+  const ranked = (names: readonly string[]) => ['A', 'S'].flatMap((rank) => names.map((name) => [rank, name] as const));
+
+  it.each(ranked(Object.keys(COMMANDS)))('nothing of rank %s starts by %s, whoever sends it', async (rank, subject) => {
+    const mission = await waiting(rank);
+    for (const payload of COMMANDS[subject]?.(mission) ?? []) {
+      const schema = registeredSubjects().find((registered) => registered.subject === subject)?.schema;
+      expect(schema?.safeParse(payload).error).toBeUndefined();
+      await send(subject, payload);
+    }
+    await expectUnstarted(mission);
+  });
+
+  it.each(ranked(Object.keys(ROUTES)))(
+    'nothing of rank %s starts by %s, without the operator key',
+    async (rank, route) => {
+      const mission = await waiting(rank);
+      for (const { path, body } of ROUTES[route]?.(mission) ?? []) {
+        const { status } = await operator.post(path, body);
+        expect(status).toBeLessThan(500);
+      }
+      await expectUnstarted(mission);
+    },
+  );
+});
