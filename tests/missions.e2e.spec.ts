@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ApprovalDocument, ReviewDocument } from '@nexusmon/governance-contract';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
-import { isEnded, Product, type Client, type Problem } from './support/product.js';
+import { eventually, isEnded, Product, type Client, type Problem } from './support/product.js';
 
 const echo = (task_id: string, depends_on: string[] = [], value: unknown = task_id) => ({
   task_id,
@@ -64,8 +64,7 @@ describe('a mission', () => {
       const { body } = await operator.get<Page<ReviewDocument>>('/v1/reviews?limit=200');
       return body.data.some((review) => review.mission_id === mission_id && review.rank === rank);
     };
-    for (let tries = 0; !(await flagged()) && tries < 100; tries++) await new Promise((wake) => setTimeout(wake, 50));
-    expect(await flagged()).toBe(true);
+    await eventually(flagged);
   });
 
   it('of rank A waits, refuses a start without the operator key, and runs once granted', async () => {
@@ -77,8 +76,10 @@ describe('a mission', () => {
     expect((await verb(mission_id, 'approve', {}, { 'x-operator-key': 'not the key at all' })).status).toBe(403);
     expect((await operator.mission(mission_id)).tasks.every(({ attempt }) => attempt === 0)).toBe(true);
 
-    const { body } = await operator.get<Page<ApprovalDocument>>(`/v1/approvals?mission_id=${mission_id}`);
-    expect(body.data).toMatchObject([{ mission_id, status: 'pending', rank: 'A', plan_digest: created.plan_digest }]);
+    const asked = async () =>
+      (await operator.get<Page<ApprovalDocument>>(`/v1/approvals?mission_id=${mission_id}`)).body.data;
+    await eventually(async () => (await asked()).length > 0);
+    expect(await asked()).toMatchObject([{ status: 'pending', rank: 'A', plan_digest: created.plan_digest }]);
     expect((await verb(mission_id, 'approve', {}, key())).status).toBe(200);
     const mission = await operator.until(mission_id, isEnded);
     expect(mission).toMatchObject({ status: 'completed', decision: { outcome_of_approval: 'granted' } });
@@ -168,10 +169,10 @@ describe('a mission', () => {
       await operator.until(mission_id, isEnded);
     }
     let after = before;
-    for (let tries = 0; after.count < before.count + 1.5 && tries < 100; tries++) {
-      await new Promise((wake) => setTimeout(wake, 50));
+    await eventually(async () => {
       after = (await operator.get<Status>('/v1/nexusmon/organism/status')).body;
-    }
+      return after.count >= before.count + 1.5;
+    });
     expect(after.count - before.count).toBeCloseTo(1.5);
     expect(after.xp - before.xp).toBeCloseTo(1.5);
     expect(after.stage).not.toBe('DORMANT');

@@ -83,6 +83,15 @@ export class Client {
   }
 }
 
+/** Waits for what a view shows a moment after it happened; fails when it does not within `seconds`. */
+export const eventually = async (holds: () => Promise<boolean>, seconds = 20): Promise<void> => {
+  const deadline = Date.now() + seconds * 1_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${holds.toString()}`);
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+};
+
 export const isEnded = (mission: MissionDocument) => ['completed', 'failed', 'cancelled'].includes(mission.status);
 
 export class Product {

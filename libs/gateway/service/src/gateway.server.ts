@@ -30,8 +30,7 @@ import { systemRoutes } from './routes/system.routes.js';
 import { vaultRoutes } from './routes/vault.routes.js';
 import { EventStreams, READABLE } from './stream/event-streams.js';
 
-const HEARTBEAT_MS = 15_000;
-const PATIENCE_MS = 10_000;
+const STREAM_LIMITS = { heartbeat_ms: 15_000, patience_ms: 10_000, unread_bytes_max: 1024 * 1024 } as const;
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -85,8 +84,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     const health = new Health({ log, feed, database, services, version });
     const in_flight = new CommandsInFlight();
     this.streams = new EventStreams({
-      ...{ feed, mux, keyring, sessions, log: logger },
-      ...{ heartbeat_ms: HEARTBEAT_MS, patience_ms: PATIENCE_MS },
+      ...{ feed, mux, keyring, sessions, log: logger, limits: STREAM_LIMITS },
     });
     this.watch = new SessionWatch(feed, (session_id) => {
       sessions.forget(session_id);

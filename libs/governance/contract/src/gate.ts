@@ -25,6 +25,9 @@ export const verdictClaims = z.strictObject({
 export const verdict = z.strictObject({ claims: verdictClaims, signature: z.string() });
 export type Verdict = z.infer<typeof verdict>;
 
+/** Questions of many missions travel together: each names the trace that its answer belongs to. */
+const traceparent = z.string().optional();
+
 export const judgeRequest = z.strictObject({
   mission_id,
   plan_digest: digest,
@@ -32,6 +35,7 @@ export const judgeRequest = z.strictObject({
   effective_rank: rank,
   category,
   workers: z.array(z.strictObject({ name: z.string(), risk_level: rank })),
+  traceparent,
 });
 export type JudgeRequest = z.infer<typeof judgeRequest>;
 
@@ -45,6 +49,7 @@ export const permitRequest = z.strictObject({
   task_gate: z.boolean(),
   /** Whether the input holds outputs of earlier tasks: bytes that nobody saw when the plan was approved. */
   derived_input: z.boolean(),
+  traceparent,
 });
 export type PermitRequest = z.infer<typeof permitRequest>;
 

@@ -5,12 +5,13 @@ import { Derived } from '@nexusmon/runtime';
 import { APPROVAL_VIEW, approvalProjection } from './approval/approval.projection.js';
 import { Approvals } from './approval/approvals.js';
 import { reviewProjection } from './review/review.projection.js';
+import { ApprovalFigures } from './telemetry.js';
 
 /** All that governance derives from the log. */
 @Injectable()
 export class GovernanceDerivations {
-  constructor(derived: Derived, database: Database, approvals: Approvals) {
-    derived.addProjection(approvalProjection);
+  constructor(derived: Derived, database: Database, approvals: Approvals, figures: ApprovalFigures) {
+    derived.addProjection(figures.withFigures(approvalProjection));
     derived.addProjection(reviewProjection);
     derived.addReactor(withdrawOfEnded(database, approvals));
     const due = (approval_id: string) => approvals.tick(approval_id);

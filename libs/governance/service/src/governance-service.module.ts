@@ -7,11 +7,12 @@ import { GovernanceDerivations } from './derivations.js';
 import { Gate } from './gate/gate.js';
 import { GateQueryHandler } from './gate/gate.query-handler.js';
 import { Signer } from './gate/signer.js';
+import { ApprovalFigures } from './telemetry.js';
 
 /** Verdicts, permits, approvals and the list of what to review. */
 @Module({
   imports: [PlatformModule.forContext('governance')],
   controllers: [ApprovalCommandHandler, ApprovalQueryHandler, GateQueryHandler],
-  providers: [Approvals, Gate, GovernanceDerivations, Signer],
+  providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Signer],
 })
 export class GovernanceServiceModule {}

@@ -6,7 +6,6 @@ export const TASKS_MAX = 256;
 export const GOAL_LENGTH_MAX = 4_000;
 export const DEFAULT_RETRY = { max_attempts: 3, backoff_seconds: 1 } as const;
 export const BACKOFF_SECONDS_MAX = 60;
-export const DEFAULT_TIMEOUT_SECONDS = 300;
 export const LEASE_SECONDS = 30;
 /** How long after its deadline an attempt is given up when its runner says nothing. */
 export const DEADLINE_GRACE_SECONDS = 5;

@@ -6,6 +6,7 @@ import { MISSION_VIEW, missionProjection } from './mission/mission.projection.js
 import { MissionLog } from './mission/mission-log.js';
 import { Missions } from './mission/missions.js';
 import { requestApprovals, settleApprovals } from './reactors/approvals.reactor.js';
+import { withFigures } from './telemetry.js';
 
 /** All that the mission service derives from the log. */
 @Injectable()
@@ -17,7 +18,7 @@ export class MissionDerivations {
     approvals: ApprovalRequests,
     governance: Governance,
   ) {
-    derived.addProjection(missionProjection);
+    derived.addProjection(withFigures(missionProjection));
     derived.addReactor(requestApprovals(log, approvals));
     derived.addReactor(settleApprovals(missions, (approval_id) => governance.approval(approval_id)));
     const due = async (mission_id: string) => {

@@ -13,6 +13,7 @@ import { Endings } from './mission/endings.js';
 import { MissionCommandHandler } from './mission/mission.command-handler.js';
 import { MissionLog } from './mission/mission-log.js';
 import { MissionQueryHandler } from './mission/mission.query-handler.js';
+import { MissionTraces } from './mission/mission-traces.js';
 import { Missions } from './mission/missions.js';
 import { WorkerCatalog } from './planning/catalog.js';
 import { Planner } from './planning/planner.js';
@@ -30,6 +31,7 @@ import { Planner } from './planning/planner.js';
     MissionDerivations,
     MissionLog,
     Missions,
+    MissionTraces,
     Outputs,
     PermitVerifier,
     Planner,

@@ -45,7 +45,7 @@ const readFile = (path: string): unknown => {
 
 export type SecretName = keyof z.infer<typeof contextSecrets>;
 
-/** The secrets of one context; one that its file lacks is a fault of the set-up. Injectable: the class is its own token. */
+/** The secrets of one context; asking for one that its file lacks is a fault of the set-up. Injectable. */
 export class ContextSecrets {
   constructor(
     readonly context: Context,

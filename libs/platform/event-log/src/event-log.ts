@@ -16,7 +16,7 @@ import type { RequestMux } from '@nexusmon/messaging';
 import { LRUCache } from 'lru-cache';
 import { AggregateLog, type LogPorts } from './aggregate-log.js';
 import type { Aggregate, ExecuteOptions, FollowUp, Identified, Loaded, Outcome } from './aggregate.js';
-import { isUnanswered } from './append.js';
+import { isUnanswered, untilAnswered } from './append.js';
 import type { StreamIdentity } from './commit.js';
 import { LogReadOnly, LogUnavailable } from './errors.js';
 import { EventStream, type StreamInfo } from './event-stream.js';
@@ -37,6 +37,7 @@ const HELD_BYTES_MAX = 64 * 1024 * 1024;
 /** What a held aggregate costs besides its state: ids, hashes, list of sequences. */
 const HELD_OVERHEAD_BYTES = 2_048;
 const RECHECK_PAUSE_MS = 100;
+const START_MS_MAX = 5_000;
 
 export type EventLogOptions = Readonly<{
   connection: NatsConnection;
@@ -73,6 +74,7 @@ export class EventLog {
   /** From a lost connection until the log has been found again; how often it was lost meanwhile. */
   private lost: Promise<void> | undefined;
   private losses = 0;
+  private watching = false;
 
   constructor({ connection, mux, keyring, streams = 1, monitor, onFatal, now_ms = Date.now }: EventLogOptions) {
     this.connection = connection;
@@ -93,7 +95,8 @@ export class EventLog {
 
   /** Reads everything back that a write relies on. Never throws for what it finds: `status` says it. */
   async start(checkpoints: readonly Checkpoint[] = []): Promise<LogStatus> {
-    const infos = await Promise.all(this.streams.map((stream) => stream.info()));
+    const deadline_ms = performance.now() + START_MS_MAX;
+    const infos = await Promise.all(this.streams.map((stream) => untilAnswered(() => stream.info(), deadline_ms)));
     const count = this.streams.length;
     for (const [number, info] of infos.entries()) {
       const name = streamName(number);
@@ -109,7 +112,7 @@ export class EventLog {
     ]);
     const found = [...faults, ...durability, ...differences];
     this.reason = found.length > 0 ? found.join('; ') : undefined;
-    void this.watch();
+    if (!this.watching) void this.watch();
     return this.status();
   }
 
@@ -211,10 +214,11 @@ export class EventLog {
   }
 
   private async watch(): Promise<void> {
+    this.watching = true;
     for await (const status of this.connection.status()) {
       if (status.type === 'disconnect') {
         this.losses += 1;
-        this.lost ??= this.recheck();
+        this.lost ??= this.recheck().catch((error: unknown) => this.failCheck(error));
       }
       if (status.type === 'error' && status.error instanceof PermissionViolationError) this.onFatal(status.error); // E3
     }
@@ -237,6 +241,12 @@ export class EventLog {
     }
   }
 
+  private failCheck(error: unknown): void {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    this.refuseWrites(`it could not be checked again: ${failure.message}`);
+    this.onFatal(failure);
+  }
+
   private returnFaults({ name, number }: EventStream, info: StreamInfo): string[] {
     const { incarnation, last_sequence } = this.standingOf(name);
     const faults = [...configFaults(info, number, this.streams.length), ...stateFaults(info, number)];
@@ -249,10 +259,10 @@ export class EventLog {
   /** Undefined once the connection is closed for good. */
   private async infoAgain(stream: EventStream): Promise<StreamInfo | undefined> {
     for (;;) {
-      if (this.connection.isClosed()) return undefined;
       try {
         return await stream.info();
       } catch (error) {
+        if (this.connection.isClosed() || this.connection.isDraining()) return undefined;
         if (!isUnanswered(error) && !(error instanceof LogUnavailable)) throw error;
         await pause(RECHECK_PAUSE_MS, undefined, { ref: false });
       }

@@ -1,18 +1,23 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { startComponents } from '@nexusmon/stack';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { testServers } from '@nexusmon/testing';
 import pg from 'pg';
 import { KeyDestroyed, Keyring, KeyUnreadable, type SqlExecutor } from './keyring.js';
 
-type Components = Awaited<ReturnType<typeof startComponents>>;
 type ContextSecrets = Readonly<{ database_user: string; database_password: string }>;
 
-let components: Components;
-let pool: pg.Pool;
+const servers = await testServers();
+const secrets = JSON.parse(readFileSync(join(servers.secrets_dir, 'mission.json'), 'utf8')) as ContextSecrets;
+const { hostname, port, pathname } = new URL(servers.database_url);
+const pool = new pg.Pool({
+  host: hostname,
+  port: Number(port),
+  database: pathname.slice(1),
+  user: secrets.database_user,
+  password: secrets.database_password,
+});
 const queries: string[] = [];
 const sql: SqlExecutor = {
   query: (text, parameters) => {
@@ -24,41 +29,26 @@ const wrap_key = createSecretKey(randomBytes(32));
 const ring = (changes: object = {}) => new Keyring({ sql, wrap_key, ...changes });
 const secretOf = async (keyring: Keyring, key_id: string) => (await keyring.get(key_id))?.export().toString('hex');
 
-beforeAll(async () => {
-  components = await startComponents(mkdtempSync(join(tmpdir(), 'nexusmon-keys-')));
-  const file = join(components.secrets_dir, 'mission.json');
-  const secrets = JSON.parse(readFileSync(file, 'utf8')) as ContextSecrets;
-  const url = new URL(components.database_url);
-  pool = new pg.Pool({
-    host: url.hostname,
-    port: Number(url.port),
-    database: url.pathname.slice(1),
-    user: secrets.database_user,
-    password: secrets.database_password,
-  });
-}, 60_000);
-afterAll(async () => {
-  await pool.end();
-  await components.remove();
-});
+afterAll(() => pool.end());
 
 describe('a data key', () => {
   it('is the same in every process that has the wrapping key, and nowhere open', async () => {
     const key_id = await ring().take();
     const secret = await secretOf(ring(), key_id);
     expect(secret).toMatch(/^[0-9a-f]{64}$/);
-    const { rows } = await pool.query('select * from keys.data_key where key_id = $1', [key_id]);
-    expect(Buffer.from(String(rows[0].wrapped), 'base64url').toString('hex')).not.toContain(secret);
+    const { rows } = await pool.query<{ wrapped: string }>('select * from keys.data_key where key_id = $1', [key_id]);
+    expect(Buffer.from(rows[0]?.wrapped ?? '', 'base64url').toString('hex')).not.toContain(secret);
   });
 
   it('is handed out once, and never before its row is committed (K1)', async () => {
     const keyring = ring({ pool_size: 8 });
     const taken = await Promise.all(Array.from({ length: 50 }, () => keyring.take()));
     expect(new Set(taken).size).toBe(50);
-    const { rows } = await pool.query('select count(*)::int as count from keys.data_key where key_id = any($1)', [
-      taken,
-    ]);
-    expect(rows[0].count).toBe(50);
+    const { rows } = await pool.query<{ count: number }>(
+      'select count(*)::int as count from keys.data_key where key_id = any($1)',
+      [taken],
+    );
+    expect(rows[0]?.count).toBe(50);
   });
 
   it('is inserted ahead, many with one statement', async () => {

@@ -102,7 +102,8 @@ export class NatsServer extends Server implements CustomTransportStrategy {
       }
       this.subscribe(connection, { subject, context, schema, handler });
     }
-    callback();
+    // Whoever is told that this process listens may ask at once: the server must know of it by then.
+    Promise.all([...connections.values()].map((connection) => connection.flush())).then(() => callback(), callback);
   }
 
   /** How many requests are being worked on. */

@@ -162,6 +162,7 @@ export class Follower {
     const found = this.catching.get(stream);
     this.catching.delete(stream);
     found?.abort.abort();
+    void found?.commits.return();
   }
 
   private sleep(): Promise<void> {

@@ -1,5 +1,6 @@
 export * from './checkpoint.js';
 export * from './clock-loop.js';
+export { counted, type Count } from './counted.js';
 export { Database, isPassing, type DatabaseOptions, type Result, type Row, type Sql } from './database.js';
 export * from './digest.js';
 export type { Follower } from './follower.js';

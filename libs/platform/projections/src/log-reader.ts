@@ -90,6 +90,8 @@ export class LogReader {
     });
     const stop = () => messages.stop();
     signal.addEventListener('abort', stop, { once: true });
+    // Aborted while the consumer was being made: an event that has passed calls nobody.
+    if (signal.aborted) stop();
     this.open.add(messages);
     void this.watch(messages);
     try {

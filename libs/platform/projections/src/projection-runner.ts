@@ -224,7 +224,12 @@ export class ProjectionRunner {
     const ends = endsOf(commits);
     if (wanted.length > 0 || performance.now() - this.persisted_ms > PERSIST_MS) await this.write(wanted, ends);
     for (const end of ends) this.reached.set(end.stream, end);
-    for (const waiter of [...this.waiters]) if (isAtOrAfter(this.vector(), waiter.target)) waiter.resolve(true);
+    this.tellWaiters();
+  }
+
+  private tellWaiters(): void {
+    const vector = this.vector();
+    for (const waiter of [...this.waiters]) if (isAtOrAfter(vector, waiter.target)) waiter.resolve(true);
   }
 
   private async write(wanted: readonly OpenCommit[], ends: readonly Reached[]): Promise<void> {
@@ -251,6 +256,7 @@ export class ProjectionRunner {
     const fault = await checkpointFault(found, this.feed);
     if (fault !== undefined) throw new Error(fault);
     this.stand(found);
+    this.tellWaiters();
     follower.reset(new Map(found.map(({ stream, sequence }) => [stream, sequence])));
   }
 }

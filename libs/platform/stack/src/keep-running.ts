@@ -3,10 +3,12 @@
 //   R1. The first restart follows at once; each further one waits longer, never as long as five seconds, until one has
 //       stayed up for a while.
 //   R2. A restart uses the same ports and the same data: nobody who knew the address has to learn another.
-//   R3. The first start may fail only so often; after it succeeded, restarts never give up.
+//   R3. The first start may fail only so often, and not at all where trying again would not help; after it succeeded,
+//       restarts never give up.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit } from './child.js';
+import { StartFault } from './fault.js';
 
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 4_000;
@@ -52,7 +54,7 @@ export const keepRunning = async (options: KeepOptions): Promise<Kept> => {
   let failures = 0;
   let restarts = 0;
 
-  const startUntilReady = async (attempts_max: number): Promise<Running | undefined> => {
+  const startUntilReady = async (first: boolean): Promise<Running | undefined> => {
     while (!signal.aborted) {
       try {
         const running = await start(signal);
@@ -61,7 +63,7 @@ export const keepRunning = async (options: KeepOptions): Promise<Kept> => {
       } catch (error) {
         failures += 1;
         if (signal.aborted) return undefined;
-        if (failures >= attempts_max) throw error;
+        if (first && (failures >= FIRST_STARTS_MAX || error instanceof StartFault)) throw error;
         onFailed(error, pauseBefore(failures));
         await pause(pauseBefore(failures));
       }
@@ -78,13 +80,13 @@ export const keepRunning = async (options: KeepOptions): Promise<Kept> => {
       failures = performance.now() - began > STEADY_MS ? 1 : failures + 1;
       onDied(exit, pauseBefore(failures));
       await pause(pauseBefore(failures));
-      current = await startUntilReady(Number.POSITIVE_INFINITY);
+      current = await startUntilReady(false);
       restarts += 1;
       if (current) onReady(current.pid, restarts);
     }
   };
 
-  current = await startUntilReady(FIRST_STARTS_MAX);
+  current = await startUntilReady(true);
   failures = 0;
   signal.throwIfAborted();
   if (current) onReady(current.pid, restarts);

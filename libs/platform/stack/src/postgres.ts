@@ -14,10 +14,12 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { startChild, untilReady, type Child } from './child.js';
 import { READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
+import { StartFault } from './fault.js';
 import { readIfThere, replaceFile } from './files.js';
 import { canReach, postgresBinaries, postgresUser, sharedPlace, type PostgresUser } from './postgres-binaries.js';
 
 const PROBE_TIMEOUT_MS = 2_000;
+const COMPLAINT_LINES = 3;
 const CLUSTER = join('server', 'cluster');
 
 export type PostgresOptions = ComponentPlace & Readonly<{ port: number; user: string; password: string }>;
@@ -64,6 +66,14 @@ const environmentOf = (native: string): Record<string, string> => ({
   ...(process.platform === 'linux' ? { LD_LIBRARY_PATH: join(native, 'lib') } : {}),
 });
 
+/** Of all that initdb says, what went wrong and what it advises. */
+const complaintOf = (error: unknown): string => {
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+  const lines = said.split('\n').filter((line) => line.trim() !== '');
+  const telling = lines.filter((line) => /(error|FATAL|HINT):/.test(line)).map((line) => line.replace(/^.*?\] /, ''));
+  return (telling.length > 0 ? telling : lines).slice(0, COMPLAINT_LINES).join(' ');
+};
+
 const createCluster = async (
   native: string,
   place: string,
@@ -94,6 +104,8 @@ const createCluster = async (
       ...(user ?? {}),
     });
     renameSync(part, cluster);
+  } catch (error) {
+    throw new StartFault(`PostgreSQL could not make its cluster in ${place}: ${complaintOf(error)}`, { cause: error });
   } finally {
     rmSync(password_file, { force: true });
   }

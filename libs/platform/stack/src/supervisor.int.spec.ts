@@ -1,7 +1,7 @@
 // The supervisor with real components and a service of a few lines, killed in every way.
 
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,7 @@ process.on('SIGTERM', () => process.exit(0));
 `;
 
 const root = mkdtempSync(join(tmpdir(), 'nexusmon-supervisor-'));
+chmodSync(root, 0o711); // As root, PostgreSQL runs as another user, who must get through.
 const script = join(root, 'dist', 'main.js');
 mkdirSync(join(root, 'dist'));
 writeFileSync(join(root, 'package.json'), '{"type":"module"}');

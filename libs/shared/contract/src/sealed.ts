@@ -3,8 +3,11 @@
 import { z } from 'zod';
 
 /** Marks a field whose value the log holds only as ciphertext. Put it outermost, so that the mark is found. */
-export const sealed = <Schema extends z.ZodType>(schema: Schema): Schema =>
-  schema.meta({ ...schema.meta(), sealed: true });
+export const sealed = <Schema extends z.ZodType>(schema: Schema): Schema => {
+  // The sealed copy is another schema: under the same id the two could not stand in one JSON Schema.
+  const { id: _id, ...meta } = schema.meta() ?? {};
+  return schema.meta({ ...meta, sealed: true });
+};
 
 export type SealTree =
   'sealed' | { fields: Readonly<Record<string, SealTree>> } | { items: SealTree } | { values: SealTree };

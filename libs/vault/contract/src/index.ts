@@ -23,7 +23,7 @@ export const artifact_name = z
 
 const producer = { mission_id, task_id, attempt, worker: z.string() };
 
-/** One immutable version of a named series. The blob lies under its SHA-256 and was verified before this was written. */
+/** One immutable version of a named series. The blob lay under its SHA-256, verified, before this was written. */
 export const artifactEvents = {
   ArtifactRecorded: firstVersion(
     z.strictObject({
@@ -61,7 +61,7 @@ export const artifactDocument = z
   .meta({ id: 'Artifact' });
 export type ArtifactDocument = z.infer<typeof artifactDocument>;
 
-/** Where a blob of this digest may be put: a URL for one PUT of exactly `size` bytes; absent when it is there already. */
+/** Where a blob of this digest may be put: a URL for one PUT of exactly `size` bytes; none when it is there already. */
 export const beginUpload = z.strictObject({ sha256: digest, size: z.int().min(0).max(ARTIFACT_BYTES_MAX) });
 export const uploadTarget = z.strictObject({ present: z.boolean(), url: z.string().optional() });
 

@@ -6,6 +6,7 @@ import { ArtifactList } from './artifact/artifact-list.js';
 import { artifactProjection } from './artifact/artifact.projection.js';
 import { ArtifactRequestHandler } from './artifact/artifact.request-handler.js';
 import { Artifacts } from './artifact/artifacts.js';
+import { withFigures } from './telemetry.js';
 
 const blobStore = {
   provide: BlobStore,
@@ -25,7 +26,7 @@ export class VaultServiceModule implements OnApplicationShutdown {
     health: Health,
     private readonly blobs: BlobStore,
   ) {
-    derived.addProjection(artifactProjection);
+    derived.addProjection(withFigures(artifactProjection));
     health.addProbe('s3', async () => {
       await blobs.prepare();
       return undefined;

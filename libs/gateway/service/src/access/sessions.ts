@@ -84,7 +84,7 @@ export class Sessions {
         correlation_id: session_id,
         command: { type: 'OpenSession', actor: ACCOUNT, data: { session_id, account: ACCOUNT, binding, expires_at } },
       },
-      { key_id: await keyring.forOwner(ACCOUNT) },
+      { key_id: await keyring.forOwner(ACCOUNT), is_new: true },
     );
     if (outcome.kind === 'rejected') throw new Error(`a new session was refused: ${outcome.rejection.code}`);
     this.known.set(session_id, outcome.state);

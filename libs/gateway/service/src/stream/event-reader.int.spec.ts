@@ -1,10 +1,11 @@
 // Readers of a real log, over real connections. `R1`–`R3` are the numbers in event-reader.ts.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '@nexusmon/config';
 import { decodePosition, EventLog, newId, type PositionVector } from '@nexusmon/event-log';
@@ -34,8 +35,9 @@ const config = readConfig({
 });
 
 const ACCOUNT = 'operator:owner';
-const HEARTBEAT_MS = 30;
-const PATIENCE_MS = 200;
+const LIMITS = { heartbeat_ms: 30, patience_ms: 200, unread_bytes_max: 64 * 1024 };
+/** Their events are several times what a socket and a reader hold. */
+const SESSIONS = 1_500;
 
 let service: RunningService;
 let log: EventLog;
@@ -43,9 +45,14 @@ let feed: LogFeed;
 let key_id: string;
 let server: Server;
 const faults: unknown[] = [];
+/** Tells of every reader that begins. */
+const begun = new EventEmitter();
+/** A socket in the file system: unlike TCP, the kernel holds little of what is not read. */
+const folder = mkdtempSync(join(tmpdir(), 'nexusmon-readers-'));
+const path = join(folder, 'socket');
 
 /** What the next connection asks for. */
-let asked: Readonly<{ subject?: string | undefined; from?: PositionVector | 'start' | undefined }> = {};
+let asked: Readonly<{ subject?: string; from?: PositionVector | 'start' | undefined }> = {};
 
 beforeAll(async () => {
   await migrate(admin_url.toString(), 'access', 'access', accessMigrations);
@@ -55,17 +62,18 @@ beforeAll(async () => {
   key_id = await service.app.get(Keyring, { strict: false }).forOwner(ACCOUNT);
   server = createServer((_request, response) => {
     const { subject, from } = asked;
-    const times = { heartbeat_ms: HEARTBEAT_MS, patience_ms: PATIENCE_MS };
-    const reader = new EventReader({ feed, wanted: eventFilter({ subject }), response, ...times });
+    const reader = new EventReader({ feed, wanted: eventFilter({ subject }), response, ...LIMITS });
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    reader.run(from).catch((error: unknown) => faults.push(error));
+    const over = reader.run(from).catch((error: unknown) => void faults.push(error));
+    begun.emit('run', { over });
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(path, done));
 }, 60_000);
 afterAll(async () => {
   server.closeAllConnections();
   await new Promise((done) => server.close(done));
   await service.stop();
+  rmSync(folder, { recursive: true });
 });
 afterEach(() => expect(faults).toEqual([]));
 
@@ -92,9 +100,7 @@ const ids = (session_id: string) => ({ command_id: newId('cmd'), correlation_id:
 
 const open = async (wish: typeof asked): Promise<IncomingMessage> => {
   asked = wish;
-  const [response] = (await once(get(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), 'response')) as [
-    IncomingMessage,
-  ];
+  const [response] = (await once(get({ socketPath: path }), 'response')) as [IncomingMessage];
   return response;
 };
 
@@ -102,16 +108,17 @@ const open = async (wish: typeof asked): Promise<IncomingMessage> => {
 const readUntil = async (response: IncomingMessage, done: (text: string) => boolean): Promise<string> => {
   let text = '';
   response.setEncoding('utf8');
-  while (!done(text)) {
-    const chunk = response.read() as string | null;
-    if (chunk !== null) text += chunk;
-    else if (response.readableEnded) throw new Error(`the stream ended: ${text}`);
-    else await Promise.race([once(response, 'readable'), once(response, 'end')]);
+  for await (const chunk of response.iterator({ destroyOnReturn: false })) {
+    text += String(chunk);
+    if (done(text)) return text;
   }
-  return text;
+  throw new Error(`the stream ended: ${text}`);
 };
 const close = (response: IncomingMessage) => void response.destroy();
+const subjectsIn = (text: string): string[] => [...text.matchAll(/"subject":"(ses_[^"]+)"/g)].map(([, id = '']) => id);
 const idsIn = (text: string): string[] => [...text.matchAll(/^id: (\S+)\ndata/gm)].map(([, id = '']) => id);
+
+const sequenceOf = (id: string): number => Number(id.split('.')[2]);
 
 describe('a reader', () => {
   it('gets what is in the log and what comes, once, opened (R1)', async () => {
@@ -164,17 +171,34 @@ describe('a reader', () => {
   });
 
   it('that reads nothing is dropped, is told so, and resumes where it was (R2)', async () => {
-    const made = 1_500;
-    const subjects = new Set<string>();
-    // Much more than the kernel buffers for a connection on this machine, told again and again from the log.
-    for (let count = 0; count < made; count += 100)
-      for (const id of await Promise.all(Array.from({ length: 100 }, () => openSession()))) subjects.add(id);
-    const seen = new Set<string>();
-    const response = await open({ from: 'start' });
-    response.setEncoding('utf8');
+    const begin = (await log.load(sessionAggregate, await openSession())).position;
+    const subjects: string[] = [];
+    while (subjects.length < SESSIONS)
+      subjects.push(...(await Promise.all(Array.from({ length: 100 }, () => openSession()))));
+    const last = await openSession();
+    subjects.push(last);
+
+    asked = { from: at(begin) };
+    const socket = connect({ path });
+    socket.pause();
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(socket, 'connect');
+    const [running] = (await once(begun, 'run')) as [{ over: Promise<void> }];
+    await running.over;
     let text = '';
-    for await (const chunk of response) text += chunk as string;
-    for (const [, subject = ''] of text.matchAll(/"subject":"(ses_[^"]+)"/g)) seen.add(subject);
-    expect(seen.size).toBeGreaterThan(0);
-  });
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    socket.resume();
+    await once(socket, 'close');
+    const [, position = ''] = /event: dropped\ndata: {"code":"slow-reader",.*"position":"([^"]+)"}/.exec(text) ?? [];
+
+    const resumed = await open({ from: at(position) });
+    const rest = await readUntil(resumed, (seen) => subjectsIn(seen).includes(last));
+    close(resumed);
+    expect(subjectsIn(text).length).toBeLessThan(SESSIONS);
+    const ids_seen = idsIn(text + rest);
+    expect(ids_seen).toEqual([...new Set(ids_seen)].sort((one, other) => sequenceOf(one) - sequenceOf(other)));
+    const mine = new Set(subjects);
+    const seen = [...subjectsIn(text), ...subjectsIn(rest)].filter((subject) => mine.has(subject));
+    expect(seen.sort()).toEqual(subjects.sort());
+  }, 60_000);
 });

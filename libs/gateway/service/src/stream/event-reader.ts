@@ -13,8 +13,6 @@ import type { ServerResponse } from 'node:http';
 import { shownOf, type EventFilter } from './event-filter.js';
 import { commentText, frameText, retryText } from './frames.js';
 
-/** Written and not yet taken by the network. Above it the reader gets nothing more until it has taken all. */
-export const UNREAD_BYTES_MAX = 1024 * 1024;
 const COMMITS_AT_ONCE = 64;
 const RETRY_MS = 2_000;
 
@@ -33,7 +31,9 @@ export type ReaderOptions = Readonly<{
   wanted: EventFilter;
   response: ServerResponse;
   heartbeat_ms: number;
-  /** How long a reader may take nothing of what waits for it. */
+  /** Written and not yet taken by the network. Above it the reader gets nothing more until it has taken all. */
+  unread_bytes_max: number;
+  /** How long a reader may leave something of that untaken, and how long it may take over the last event. */
   patience_ms: number;
 }>;
 
@@ -95,7 +95,10 @@ export class EventReader {
   /** Ends the stream with a last event that says why. */
   end({ event, code, detail }: Farewell): void {
     if (this.ended) return;
-    this.options.response.end(frameText({ event, data: { code, detail, position: encodePosition(this.places) } }));
+    const { response, patience_ms } = this.options;
+    response.end(frameText({ event, data: { code, detail, position: encodePosition(this.places) } }));
+    const linger = setTimeout(() => response.destroy(), patience_ms);
+    response.once('close', () => clearTimeout(linger));
     this.stop();
   }
 
@@ -117,7 +120,7 @@ export class EventReader {
     for (const { document } of await shownOf(commit, this.options.wanted, position, after_index))
       this.write(frameText({ id: document.position, data: document }));
     this.places.set(number, { incarnation, sequence, index: WHOLE_COMMIT });
-    if (this.options.response.writableLength > UNREAD_BYTES_MAX) await this.drained();
+    if (this.options.response.writableLength > this.options.unread_bytes_max) await this.drained();
   }
 
   private async drained(): Promise<void> {

@@ -27,7 +27,7 @@ import { problem } from '../http/problem.js';
 import { TAKEN, type Answer, type Principal } from '../http/route.js';
 import { shownOf, type EventDocument, type EventFilter } from './event-filter.js';
 import type { OutgoingHttpHeaders } from 'node:http';
-import { EventReader, type Farewell } from './event-reader.js';
+import { EventReader, type Farewell, type ReaderOptions } from './event-reader.js';
 
 const STREAMS_MAX = 1_000;
 const STREAMS_OF_SESSION_MAX = 20;
@@ -55,8 +55,7 @@ export type StreamOptions = Readonly<{
   keyring: Keyring;
   sessions: Sessions;
   log: Logger;
-  heartbeat_ms: number;
-  patience_ms: number;
+  limits: Pick<ReaderOptions, 'heartbeat_ms' | 'patience_ms' | 'unread_bytes_max'>;
 }>;
 
 type Opening = Readonly<{
@@ -89,7 +88,7 @@ export class EventStreams {
     this.admit(principal);
     const headers = Object.entries(reply.getHeaders()).filter(([, value]) => value !== undefined);
     reply.hijack();
-    const { feed, heartbeat_ms, patience_ms, log } = this.options;
+    const { feed, limits, log } = this.options;
     reply.raw.writeHead(200, {
       ...(Object.fromEntries(headers) as OutgoingHttpHeaders),
       'content-type': 'text/event-stream; charset=utf-8',
@@ -98,7 +97,7 @@ export class EventStreams {
     });
     // The time for a whole request is over long before a stream is.
     request.raw.socket.setTimeout(0);
-    const reader = new EventReader({ feed, wanted, response: reply.raw, heartbeat_ms, patience_ms });
+    const reader = new EventReader({ feed, wanted, response: reply.raw, ...limits });
     const open = { reader, principal };
     this.open_streams.add(open);
     reader

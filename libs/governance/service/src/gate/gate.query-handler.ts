@@ -8,6 +8,7 @@ import {
 } from '@nexusmon/governance-contract';
 import { Handle } from '@nexusmon/messaging';
 import type { Reply } from '@nexusmon/shared-contract';
+import { withRemoteSpan } from '@nexusmon/telemetry';
 import type { z } from 'zod';
 import { Gate } from './gate.js';
 
@@ -18,12 +19,20 @@ export class GateQueryHandler {
   constructor(private readonly gate: Gate) {}
 
   @Handle(GOVERNANCE_SUBJECTS.judge, judge)
-  judge({ requests }: z.infer<typeof judge>): Promise<Reply<z.infer<typeof judgeReply>>> {
-    return Promise.resolve(answered({ verdicts: requests.map((request) => this.gate.judge(request)) }));
+  async judge({ requests }: z.infer<typeof judge>): Promise<Reply<z.infer<typeof judgeReply>>> {
+    const verdicts = requests.map(({ traceparent, ...facts }) =>
+      withRemoteSpan(traceparent, 'judge', { mission_id: facts.mission_id }, () => this.gate.judge(facts)),
+    );
+    return answered({ verdicts: await Promise.all(verdicts) });
   }
 
   @Handle(GOVERNANCE_SUBJECTS.authorize, authorize)
   async authorize({ requests }: z.infer<typeof authorize>): Promise<Reply<z.infer<typeof authorizeReply>>> {
-    return answered({ answers: await Promise.all(requests.map((request) => this.gate.permit(request))) });
+    const answers = requests.map(({ traceparent, ...request }) => {
+      const { mission_id, task_id, attempt } = request.effect;
+      const attributes = { mission_id, task_id, attempt };
+      return withRemoteSpan(traceparent, 'permit', attributes, () => this.gate.permit(request));
+    });
+    return answered({ answers: await Promise.all(answers) });
   }
 }

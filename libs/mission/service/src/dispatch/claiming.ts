@@ -17,6 +17,7 @@ import {
 } from '@nexusmon/mission-domain';
 import { OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
 import { PermitVerifier } from './permit-verifier.js';
+import { traceparent } from '@nexusmon/telemetry';
 import type { Assignment, Effect } from '@nexusmon/worker-contract';
 import { ownCommand } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
@@ -79,9 +80,11 @@ export class Claiming {
         const deadline = secondsAfter(new Date().toISOString(), effect.limits.timeout_seconds);
         const { attempt, worker, input_digest } = effect;
         const data = { task_id, runner_id, input_digest, permit, deadline };
+        const trace = traceparent();
+        const assignment = { mission_id, task_id, attempt, worker, input, effect, permit, deadline };
         return {
           command: ownCommand(mission_id, { type: 'ClaimTask', data }),
-          assignment: { mission_id, task_id, attempt, worker, input, effect, permit, deadline },
+          assignment: trace === undefined ? assignment : { ...assignment, traceparent: trace },
         };
       }
     }

@@ -20,6 +20,7 @@ import {
 import type { Assignment, PollReply, PollRequest, ReportReply, ReportRequest } from '@nexusmon/worker-contract';
 import { MissionLog } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
+import { gaugeDispatch } from '../telemetry.js';
 import { Claiming } from './claiming.js';
 import { Claims, type AttemptName, type Claim } from './claims.js';
 import { Offer, Offers } from './offers.js';
@@ -45,6 +46,7 @@ export class Dispatcher implements OnModuleDestroy {
   private readonly runners = new Map<string, number>();
   private readonly retries = new Set<NodeJS.Timeout>();
   private readonly lease_check: NodeJS.Timeout;
+  private readonly endGauges = gaugeDispatch(() => this.figures);
   private stopping = false;
 
   constructor(
@@ -62,6 +64,7 @@ export class Dispatcher implements OnModuleDestroy {
 
   onModuleDestroy(): void {
     this.stopping = true;
+    this.endGauges();
     clearInterval(this.lease_check);
     for (const timer of this.retries) clearTimeout(timer);
     this.offers.closeAll();
@@ -72,7 +75,11 @@ export class Dispatcher implements OnModuleDestroy {
     const { runner_id, workers, slots, wait_ms } = request;
     const now = Date.now();
     this.runners.set(runner_id, now);
-    if (request.manifests) this.catalog.announce(request.manifests);
+    if (request.manifests) {
+      this.catalog.announce(request.manifests);
+      // It has just started, or had trouble: what it is given on an older poll may reach nobody.
+      this.offers.closeOfRunner(runner_id);
+    }
     const { lost, stop } = this.claims.heard(runner_id, request.running, now);
     for (const claim of lost) this.release(claim, 'runner_lost');
     const stops = [...stop, ...this.takeStops(runner_id)];

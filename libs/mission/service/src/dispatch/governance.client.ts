@@ -12,10 +12,16 @@ import {
 } from '@nexusmon/governance-contract';
 import { MessageClient, Unavailable } from '@nexusmon/messaging';
 import type { Asked, Reply } from '@nexusmon/shared-contract';
+import { traceparent } from '@nexusmon/telemetry';
 import { Batch } from './batch.js';
 
 const QUESTIONS_MAX = 128;
 const TIMEOUT_MS = 5_000;
+
+const traced = <Question extends object>(question: Question) => {
+  const trace = traceparent();
+  return trace === undefined ? question : { ...question, traceparent: trace };
+};
 
 /** What the mission service asks of governance. Without an answer nothing starts: `Unavailable` is thrown. */
 @Injectable()
@@ -35,11 +41,11 @@ export class Governance {
   }
 
   judge(request: JudgeRequest): Promise<Verdict> {
-    return this.verdicts.ask(request);
+    return this.verdicts.ask(traced(request));
   }
 
   authorize(request: PermitRequest): Promise<PermitAnswer> {
-    return this.permits.ask(request);
+    return this.permits.ask(traced(request));
   }
 
   requestApproval(request: RequestApproval): Promise<Reply<ApprovalDocument>> {

@@ -96,6 +96,11 @@ export class Offers {
     return this.offers.find((offer) => offer.runner_id === runner_id);
   }
 
+  /** What the runner asked before now is answered: nobody may be behind it any more. */
+  closeOfRunner(runner_id: string): void {
+    for (const offer of this.offers) if (offer.runner_id === runner_id) offer.close();
+  }
+
   closeAll(): void {
     for (const offer of this.offers) offer.close();
   }

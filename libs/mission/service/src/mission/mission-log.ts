@@ -5,6 +5,7 @@ import { Injectable } from '@nestjs/common';
 import {
   EventLog,
   newId,
+  type ExecuteOptions,
   type FollowUp,
   type Identified,
   type Loaded,
@@ -15,6 +16,7 @@ import type { Mission, MissionCommand, MissionRejection } from '@nexusmon/missio
 import type { Asked } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import { missionAggregate } from './mission.aggregate.js';
+import { MissionTraces } from './mission-traces.js';
 
 /** Whom the commands of this service itself come from. */
 export const SERVICE = 'service:mission';
@@ -23,7 +25,10 @@ type Unsigned<Command> = Command extends MissionCommand ? Omit<Command, 'actor' 
 /** A command without who and when. */
 export type Order = Unsigned<MissionCommand>;
 export type MissionOutcome = Outcome<Mission, MissionRejection>;
-export type CommitObserver = (mission_id: string, state: Mission) => void;
+export type CommitObserver = (mission_id: string, state: Mission, position: string) => void;
+
+/** What only the command that creates a mission has. */
+export type Creating = Pick<ExecuteOptions, 'key_id' | 'is_new'>;
 
 const signed = (order: Order, actor: string): Untimed<MissionCommand> => ({ ...order, actor });
 
@@ -39,7 +44,10 @@ export const ownCommand = (mission_id: string, order: Order): Identified<Mission
 export class MissionLog {
   private readonly observers: CommitObserver[] = [];
 
-  constructor(private readonly log: EventLog) {}
+  constructor(
+    private readonly log: EventLog,
+    private readonly traces: MissionTraces,
+  ) {}
 
   /** `follow_up` says which tasks a mission can claim in the commit that is being decided. */
   followWith(follow_up: FollowUp<Mission, MissionCommand>): void {
@@ -51,21 +59,22 @@ export class MissionLog {
   }
 
   /** `asked` names the request that the command answers to. */
-  ask(mission_id: string, asked: Asked, order: Order, key_id?: string): Promise<MissionOutcome> {
+  ask(mission_id: string, asked: Asked, order: Order, creating: Creating = {}): Promise<MissionOutcome> {
     const { actor, command_id, request_digest } = asked;
     const command = signed(order, actor);
-    const identified = { command_id, request_digest, correlation_id: mission_id, command, traceparent: traceparent() };
-    return this.execute(mission_id, identified, { key_id });
+    const identified = { command_id, request_digest, correlation_id: mission_id, command };
+    return this.execute(mission_id, () => ({ ...identified, traceparent: traceparent() }), creating);
   }
 
   /** A command of this service's own. */
   order(mission_id: string, order: Order): Promise<MissionOutcome> {
-    return this.execute(mission_id, ownCommand(mission_id, order), {});
+    return this.execute(mission_id, () => ownCommand(mission_id, order), {});
   }
 
   /** Does what is due, and lets the mission claim what it can. */
   nudge(mission_id: string): Promise<MissionOutcome> {
-    return this.execute(mission_id, ownCommand(mission_id, { type: 'Tick', data: {} }), { propose: true });
+    const tick = () => ownCommand(mission_id, { type: 'Tick', data: {} });
+    return this.execute(mission_id, tick, { propose: true });
   }
 
   /** The mission as the leader of the log has it now. */
@@ -77,13 +86,16 @@ export class MissionLog {
     return this.log.knows(missionAggregate, mission_id, command_id);
   }
 
-  private async execute(
+  /** `command` is made in the mission's trace, and all that follows from it happens there. */
+  private execute(
     mission_id: string,
-    command: Identified<MissionCommand>,
-    options: { key_id?: string | undefined; propose?: boolean },
+    command: () => Identified<MissionCommand>,
+    options: ExecuteOptions,
   ): Promise<MissionOutcome> {
-    const outcome = await this.log.execute(missionAggregate, mission_id, command, options);
-    for (const observer of this.observers) observer(mission_id, outcome.state);
-    return outcome;
+    return this.traces.within(mission_id, async () => {
+      const outcome = await this.log.execute(missionAggregate, mission_id, command(), options);
+      for (const observer of this.observers) observer(mission_id, outcome.state, outcome.position);
+      return outcome;
+    });
   }
 }

@@ -5,7 +5,7 @@
 //   S2. Whatever a request leaves half done after a crash is finished by a reactor from the log.
 
 import { Injectable } from '@nestjs/common';
-import { keyedId } from '@nexusmon/event-log';
+import { isKeyed, keyedId } from '@nexusmon/event-log';
 import type { ApprovalDocument, Verdict } from '@nexusmon/governance-contract';
 import { Keyring } from '@nexusmon/keys';
 import type { CreateBody, MissionDocument } from '@nexusmon/mission-contract';
@@ -16,9 +16,11 @@ import { Planner, type Plan } from '../planning/planner.js';
 import { ApprovalRequests } from './approval-requests.js';
 import { Endings } from './endings.js';
 import { MissionLog } from './mission-log.js';
+import { MissionTraces } from './mission-traces.js';
 import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
 
 type Verb = Readonly<{ asked: Asked; mission_id: string; reason?: string | undefined; sovereign: boolean }>;
+type Creation = Readonly<{ asked: Asked; mission_id: string; body: CreateBody; wait_ms: number }>;
 type MissionReply = Promise<Reply<MissionDocument>>;
 
 @Injectable()
@@ -30,16 +32,16 @@ export class Missions {
     private readonly approvals: ApprovalRequests,
     private readonly keyring: Keyring,
     private readonly endings: Endings,
+    private readonly traces: MissionTraces,
   ) {}
 
-  async create(request: { asked: Asked; mission_id: string; body: CreateBody; wait_ms: number }): MissionReply {
-    const { asked, mission_id, body, wait_ms } = request;
-    const repeated = await this.missions.knows(mission_id, asked.command_id);
-    const reply = repeated
-      ? await this.createdBefore(mission_id, asked)
-      : await this.createNew(mission_id, asked, body, wait_ms);
-    if (reply.kind !== 'done' || wait_ms === 0 || isEnded(reply.body)) return reply;
-    return this.get(mission_id);
+  async create({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
+    // Only a keyed request can come again: the ids of the others have just been made.
+    const keyed = isKeyed(asked.command_id);
+    if (keyed && (await this.missions.knows(mission_id, asked.command_id)))
+      return this.createdBefore(mission_id, asked);
+    this.traces.begin(mission_id);
+    return this.createNew({ asked, mission_id, body, wait_ms });
   }
 
   /** Starts a held mission through the gate; with the operator key also one that awaits approval. */
@@ -114,39 +116,29 @@ export class Missions {
     return documentReply(state, position, false);
   }
 
-  private async createNew(mission_id: string, asked: Asked, body: CreateBody, wait_ms: number): MissionReply {
+  private async createNew({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
     const planning = await this.planner.plan(body);
     if (planning.kind === 'refused') return planning;
     const { plan } = planning;
+    this.traces.begin(mission_id);
+    const drafts = plan.tasks.map((task) => ({ plan: task }));
     const [verdict, key_id] = await Promise.all([
-      this.judge(
-        mission_id,
-        plan,
-        plan.tasks.map((task) => ({ plan: task })),
-        body.category,
-      ),
+      this.judge(mission_id, plan, drafts, body.category),
       this.keyring.take(),
     ]);
     const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
-    const { goal, category, rank, constraints, params, template, hold, priority, tags } = body;
-    const request = {
-      mission_id,
-      goal,
-      category,
-      constraints,
-      params,
-      hold,
-      priority,
-      tags,
-      requested_by: asked.actor,
+    const data = {
+      request: requestOf(mission_id, asked.actor, body),
+      plan,
+      verdict,
+      approval_id: approvalIdOf(mission_id, plan.plan_digest),
     };
-    const optional = { ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
-    const approval_id = approvalIdOf(mission_id, plan.plan_digest);
-    const data = { request: { ...request, ...optional }, plan, verdict, approval_id };
-    const outcome = await this.missions.ask(mission_id, asked, { type: 'CreateMission', data }, key_id);
+    const creating = { key_id, is_new: !isKeyed(asked.command_id) };
+    const outcome = await this.missions.ask(mission_id, asked, { type: 'CreateMission', data }, creating);
+    if (outcome.kind === 'rejected') return replyOf(outcome);
     if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
-    if (outcome.kind !== 'rejected') await ended;
-    return replyOf(outcome);
+    const last = await ended;
+    return last ? documentReply(last.state, last.position, true) : replyOf(outcome);
   }
 
   /** The same request again: it names the mission that it made, as it is now. */
@@ -173,11 +165,14 @@ export class Missions {
   }
 }
 
+const requestOf = (mission_id: string, requested_by: string, body: CreateBody) => {
+  const { goal, category, rank, constraints, params, template, hold, priority, tags } = body;
+  const always = { mission_id, goal, category, constraints, params, hold, priority, tags, requested_by };
+  return { ...always, ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
+};
+
 /** One approval per plan: asking again for the same plan is asking once. */
 const approvalIdOf = (mission_id: string, plan_digest: string) => keyedId('apr', mission_id, plan_digest);
-
-const isEnded = ({ status }: MissionDocument) =>
-  status === 'completed' || status === 'failed' || status === 'cancelled';
 
 const illegal = (state: ExistingMission): Reply<never> => ({
   kind: 'refused',

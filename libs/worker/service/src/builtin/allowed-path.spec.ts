@@ -2,7 +2,7 @@ import { mkdir, realpath, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { resolveAllowed } from '@nexusmon/worker-contract';
-import { removeFolder, temporaryFolder, writeTree } from './memory-context.js';
+import { removeFolder, temporaryFolder, writeTree } from './memory-context.fixture.js';
 
 describe('a path', () => {
   let base = '';

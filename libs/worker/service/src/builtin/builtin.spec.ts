@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { builtinContracts, workerManifest } from '@nexusmon/worker-contract';
 import { z } from 'zod';
 import { builtinWorkers } from './index.js';
-import { memoryContext, run } from './memory-context.js';
+import { memoryContext, run } from './memory-context.fixture.js';
 
 describe('the built-in workers', () => {
   it('are those of the contract, with the same words (W1)', () => {

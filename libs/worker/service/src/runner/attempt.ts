@@ -6,6 +6,7 @@
 //   A4. An output that cannot be kept ends the task at once: the same worker would answer the same input the same way,
 //       and every try would cost as much as the first. What threw or ran out of time may have met a passing trouble.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { KeyObject } from 'node:crypto';
 import { canonical } from '@nexusmon/event-log';
 import { findUnkeepable, INLINE_BYTES_MAX, OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
@@ -80,13 +81,15 @@ export class Attempt {
     const fault = permitFault(assignment, manifest, tools.public_key, Date.now());
     if (fault) return { error: taskFault('permit_invalid', fault.why, fault.retryable) };
 
+    // A thread's messages come in the context in which it was started, for whichever task that was: not in this trace.
+    const here = AsyncLocalStorage.snapshot();
     this.run = tools.pool.run({
       worker,
       task: { mission_id, task_id, attempt, input },
       output_bytes_max: Math.min(effect.limits.output_bytes_max, OUTPUT_BYTES_MAX),
       deadline_ms,
-      put_artifact: (file, media_type, bytes) => this.put(file, media_type, bytes),
-      get_artifact: (artifact_id) => this.get(artifact_id),
+      put_artifact: (file, media_type, bytes) => here(() => this.put(file, media_type, bytes)),
+      get_artifact: (artifact_id) => here(() => this.get(artifact_id)),
       progress: tools.progress,
     });
     const outcome = await this.run.outcome;

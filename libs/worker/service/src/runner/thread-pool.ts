@@ -9,7 +9,7 @@ import { taskFault } from './fault.js';
 import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
 
 /** Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. */
-const START_AFTER_MS = 20;
+const START_AFTER_MS = 50;
 const GROWTH_CHECK_MS = 5;
 /** A thread beyond the kept ones ends when it had nothing to do for this long. */
 const IDLE_MS = 30_000;

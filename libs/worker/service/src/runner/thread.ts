@@ -17,7 +17,7 @@ const ENTRY = new URL('../../dist/runner/worker-thread.js', import.meta.url);
 
 /** How long a worker has to end by itself once it was told to stop. */
 export const STOP_GRACE_MS = 2_000;
-const YOUNG_GENERATION_MB_MAX = 8;
+const YOUNG_GENERATION_MB_MAX = 16;
 const STACK_MB = 4;
 /** Memory outside the heap (buffers) has no limit of its own: it is looked at this often while a task runs. */
 const MEMORY_CHECK_MS = 500;

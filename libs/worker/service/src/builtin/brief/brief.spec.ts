@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { JsonObject } from '@nexusmon/kernel';
 import type { BriefBuildOutput, BriefDocument, BriefScoutInput, BriefScoutOutput } from '@nexusmon/worker-contract';
 import fc from 'fast-check';
-import { memoryContext, put, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.js';
-import type { MemoryContext } from '../memory-context.js';
+import { memoryContext, put, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.fixture.js';
+import type { MemoryContext } from '../memory-context.fixture.js';
 
 const known: BriefScoutInput['known'] = {
   templates: [

@@ -12,8 +12,8 @@ import type {
 } from '@nexusmon/worker-contract';
 import fc from 'fast-check';
 import { markdownText } from '../markdown-text.js';
-import { memoryContext, put, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.js';
-import type { MemoryContext } from '../memory-context.js';
+import { memoryContext, put, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.fixture.js';
+import type { MemoryContext } from '../memory-context.fixture.js';
 import { GIT_SEARCH_PATH } from '../survey/git-history.js';
 
 const FILES = {
@@ -145,9 +145,16 @@ describe('a verification', () => {
 
   it('agrees with the survey on any bytes', async () => {
     const words = ['TODO', 'FIXME', '_', ' ', '\n', 'é', '\r', 'a', '—', '語', '😀'].map((word) => Buffer.from(word));
-    const broken = [[0xc3], [0xe2, 0x89], [0xff], [0xa9], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]].map((bad) =>
-      Buffer.from(bad),
-    );
+    const broken = [
+      [0xc3],
+      [0xe2, 0x89],
+      [0xff],
+      [0xa9],
+      [0xed, 0xa0, 0x80],
+      [0xc1, 0x94],
+      [0xe0, 0x81, 0x94],
+      [0xf4, 0x90, 0x80, 0x80],
+    ].map((bad) => Buffer.from(bad));
     const pieces = fc.array(fc.constantFrom(...words, ...words, ...broken), { maxLength: 40 });
     const any = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array));
     const bytes = fc.oneof(
@@ -231,6 +238,17 @@ describe('a verification', () => {
           (survey) => ({ ...survey, todos: [] }),
         ),
       'none is stated',
+    ],
+    [
+      'a place left out among others',
+      async () => {
+        await writeTree(root, { 'src/z.ts': '// TODO z' });
+        return miscounted(
+          (files) => files,
+          (survey) => ({ ...survey, todos: survey.todos.filter((_place, index) => index !== 2) }),
+        );
+      },
+      'src/a.ts has 3, stated 2',
     ],
     [
       'a row of languages',

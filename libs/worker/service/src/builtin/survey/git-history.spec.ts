@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { removeFolder, temporaryFolder, writeTree } from '../memory-context.js';
+import { removeFolder, temporaryFolder, writeTree } from '../memory-context.fixture.js';
 import { GIT_SEARCH_PATH, readHistory } from './git-history.js';
 
 const run = promisify(execFile);

@@ -29,6 +29,8 @@ export type FileFigures = Readonly<{
   places: readonly TodoPlace[];
 }>;
 
+export type SurveyedFile = Readonly<{ path: Buffer; figures: FileFigures }>;
+
 export type Reading =
   | Readonly<{ outcome: 'read'; figures: FileFigures }>
   | Readonly<{ outcome: 'gone' }>

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { surveyManifest, SURVEY_OUTPUT_BYTES_MAX } from '@nexusmon/worker-contract';
 import fc from 'fast-check';
-import { memoryContext, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.js';
+import { memoryContext, removeFolder, run, temporaryFolder, writeTree } from '../memory-context.fixture.js';
 import { pathText } from './path-text.js';
 
 const IS_ROOT = process.getuid?.() === 0;

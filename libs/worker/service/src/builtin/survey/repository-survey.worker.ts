@@ -14,7 +14,7 @@ import { CollectedPlaces } from './collected-places.js';
 import { readHistory } from './git-history.js';
 import { declarationsOf } from './manifests/declarations.js';
 import { readFigures, UNREADABLE_LANGUAGE } from './read-file.js';
-import type { FileFigures } from './read-file.js';
+import type { SurveyedFile } from './read-file.js';
 import { manifestBytes } from './survey-manifest.js';
 import { surveyOutput } from './survey-output.js';
 import { walk } from './walk.js';
@@ -22,8 +22,6 @@ import type { Tree } from './walk.js';
 
 const READERS = 8;
 const PROGRESS_FILES = 1_000;
-
-export type SurveyedFile = Readonly<{ path: Buffer; figures: FileFigures }>;
 
 export const repositorySurvey = builtinPlugin('repository.survey', async ({ input }, context) => {
   const { root, allowed_root } = await folderOf(input.path, context);

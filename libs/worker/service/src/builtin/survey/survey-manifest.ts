@@ -1,6 +1,6 @@
 import type { Dependency, ManifestEntry, SurveyManifest } from '@nexusmon/worker-contract';
 import { pathText } from './path-text.js';
-import type { SurveyedFile } from './repository-survey.worker.js';
+import type { SurveyedFile } from './read-file.js';
 import type { Tree } from './walk.js';
 
 const FORMAT: SurveyManifest['format'] = 'nexusmon.survey.manifest.v1';

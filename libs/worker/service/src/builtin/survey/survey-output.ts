@@ -13,7 +13,7 @@ import type { GitHistory } from './git-history.js';
 import { ignoreRules } from './ignore-rules.js';
 import type { Declarations } from './manifests/declarations.js';
 import { oneLine, pathText } from './path-text.js';
-import type { SurveyedFile } from './repository-survey.worker.js';
+import type { SurveyedFile } from './read-file.js';
 import type { Tree } from './walk.js';
 
 const KIB = 1024;

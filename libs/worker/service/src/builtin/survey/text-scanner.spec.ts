@@ -121,6 +121,12 @@ describe('a text scanner', () => {
     expect(scan([whole])).toMatchObject({ is_text: true, todos: 1, lines: 2 });
   });
 
+  it('knows that more follows a head that came alone (S1)', () => {
+    const head = Buffer.concat([Buffer.from([1]), Buffer.alloc(HEAD_BYTES - 2, 'a'), Buffer.from('é').subarray(0, 1)]);
+    expect(scan([head, Buffer.from('é').subarray(1)])).toMatchObject({ is_text: true });
+    expect(scan([head])).toMatchObject({ is_text: false });
+  });
+
   it('takes Latin-1 for text, and bytes with control characters or NUL for binary (S1)', () => {
     expect(scan([Buffer.from('caf\xe9 TODO\n', 'latin1')])).toMatchObject({ is_text: true, todos: 1 });
     expect(scan([Buffer.from([0x1f, 0x8b, 0x08, 0x03, 0xff])])).toMatchObject({ is_text: false, lines: 0 });

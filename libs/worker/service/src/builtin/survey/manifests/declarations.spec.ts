@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { removeFolder, temporaryFolder, writeTree } from '../../memory-context.js';
+import { removeFolder, temporaryFolder, writeTree } from '../../memory-context.fixture.js';
 import { declarationsOf } from './declarations.js';
 import { licenceOf } from './licence-text.js';
 import { readPom } from './text-manifests.js';
