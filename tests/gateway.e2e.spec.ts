@@ -284,6 +284,14 @@ describe('a wish to wait', () => {
     }
   });
 
+  it('for a change is told when there is none', async () => {
+    const { mission_id } = await run();
+    const first = await operator.get(`${MISSIONS}/${mission_id}`);
+    const etag = first.headers.get('etag') ?? '';
+    expect((await operator.get(`${MISSIONS}/${mission_id}`, { 'if-none-match': etag })).status).toBe(304);
+    expect((await operator.get(`${MISSIONS}/${mission_id}`, { 'if-none-match': '"other"' })).status).toBe(200);
+  });
+
   it('for a position lets one read one’s own writes', async () => {
     for (let tries = 0; tries < 10; tries += 1) {
       const created = await operator.post<MissionDocument>(MISSIONS, { ...one, hold: true });
@@ -459,8 +467,9 @@ describe('the system', () => {
   it('says how it is', async () => {
     type Health = { status: string; checks: Record<string, { status: string }>; version: string };
     const { body } = await operator.get<Health>('/v1/system/health');
-    expect(body.status).toBe('ok');
-    for (const name of ['nats', 'postgres', 'vault', 'workers', 'event_loop'])
+    // A busy machine may degrade the event loop, and nothing else.
+    expect(['ok', 'degraded']).toContain(body.status);
+    for (const name of ['nats', 'postgres', 'vault', 'missions', 'workers'])
       expect(body.checks[name]?.status).toBe('ok');
     expect((await anyone.get<string>('/ready')).body).toBe('yes\n');
   });

@@ -154,6 +154,30 @@ describe('a mission', () => {
     expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
   });
 
+  it.each([
+    ['approve', { reason: 'It is a drill.' }],
+    ['deny', { reason: 'Not today.' }],
+  ])('is moved once per Idempotency-Key by %s', async (name, body) => {
+    const { mission_id } = await create({ plan: three, rank: 'A' });
+    const keyed = { ...key(), 'idempotency-key': `${name}-once` };
+    const first = await verb(mission_id, name, body, keyed);
+    expect(first.status).toBe(200);
+    await operator.until(mission_id, isEnded);
+    const again = await verb(mission_id, name, body, keyed);
+    expect([again.status, again.body.mission_id]).toEqual([200, mission_id]);
+    const other = await verb(mission_id, name, { reason: 'Something else.' }, keyed);
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it.each([
+    ['deep', { goal: 'Deep', params: { a: JSON.parse('['.repeat(61) + ']'.repeat(61)) as object } }, 'params'],
+    ['large', { goal: 'Large', plan: three, params: { a: 'x'.repeat(200_000) } }, 'params'],
+  ])('is refused when what the log would keep is too %s', async (_, body, path) => {
+    const answer = await operator.post<Problem>('/v1/engine/missions', { ...body, hold: true });
+    expect([answer.status, answer.body.code]).toEqual([422, 'plan-too-large']);
+    expect(answer.body.errors?.[0]?.path).toBe(path);
+  });
+
   it('answers when it has ended where the caller prefers to wait', async () => {
     const body = { goal: 'Say it', plan: three };
     const waited = await operator.post<MissionDocument>('/v1/engine/missions', body, { prefer: 'wait=30' });

@@ -7,7 +7,13 @@ import { connect } from '@nats-io/transport-node';
 import pg from 'pg';
 import type { Run } from './product.js';
 
-type Event = { type: string; subject: string; data: Record<string, unknown> };
+type Event = {
+  type: string;
+  subject: string;
+  correlationid: string;
+  traceparent?: string;
+  data: Record<string, unknown>;
+};
 export type MissionFold = { tag: string; status: string; completions: number; results: Record<string, number> };
 
 const ENDS: Record<string, string> = {
@@ -19,8 +25,8 @@ const ENDS: Record<string, string> = {
 const adminOf = async (data_dir: string) =>
   JSON.parse(await readFile(join(data_dir, 'secrets/admin.json'), 'utf8')) as Record<string, string>;
 
-/** Line 1 of every commit in the log, in order. */
-export async function* commitsOf(data_dir: string, run: Run): AsyncGenerator<Event[]> {
+/** The bytes of every message in the log, in order. */
+export async function* messagesOf(data_dir: string, run: Run): AsyncGenerator<string> {
   const { nats_user = '', nats_password = '' } = await adminOf(data_dir);
   const servers = new URL(run.nats_url).host;
   const connection = await connect({
@@ -36,13 +42,20 @@ export async function* commitsOf(data_dir: string, run: Run): AsyncGenerator<Eve
       if (state.messages === 0) continue;
       const consumer = await jetstream(connection).consumers.get(config.name, { deliver_policy: DeliverPolicy.All });
       for await (const message of await consumer.consume()) {
-        const [line = ''] = message.string().split('\n');
-        yield JSON.parse(line) as Event[];
+        yield message.string();
         if (message.seq >= state.last_seq) break;
       }
     }
   } finally {
     await connection.close();
+  }
+}
+
+/** Line 1 of every commit in the log, in order. */
+export async function* commitsOf(data_dir: string, run: Run): AsyncGenerator<Event[]> {
+  for await (const message of messagesOf(data_dir, run)) {
+    const [line = ''] = message.split('\n');
+    yield JSON.parse(line) as Event[];
   }
 }
 

@@ -61,12 +61,18 @@ const buffersWithoutEnd = async () => {
 };
 
 const seconds = z.strictObject({ seconds: z.number() });
+const text = z.strictObject({ text: z.string() });
+
+const throwsItsInput = ({ input }) => {
+  throw new Error(input.text);
+};
 
 export const workers = [
   worker('throws', throws(new Error('as it always does'))),
   worker('throws_text', throws('just text')),
   worker('throws_nul', throws(new Error('before \u0000 after'))),
   worker('throws_for_good', throws(hopeless)),
+  worker('throws_its_input', throwsItsInput, { input: text }),
   worker('fails_twice', failsTwice),
   worker('hangs', forever),
   worker('loops', () => spin({ input: { seconds: Infinity } })),
@@ -78,14 +84,14 @@ export const workers = [
   worker('returns_cycle', cyclic),
   worker('returns_nul', () => ({ text: 'before \u0000 after' })),
   worker('returns_10mb', () => ({ text: 'x'.repeat(10_000_000) })),
-  worker('returns_200kib', () => ({ text: 'y'.repeat(200 * 1024) }), { output: z.strictObject({ text: z.string() }) }),
+  worker('returns_200kib', () => ({ text: 'y'.repeat(200 * 1024) }), { output: text }),
   worker('exits', () => process.exit(0)),
   worker('allocates_objects', objectsWithoutEnd),
   worker('allocates_buffers', buffersWithoutEnd),
   worker(
     'measures',
     ({ input: { text } }) => ({ length: text.length, sha256: createHash('sha256').update(text).digest('hex') }),
-    { input: z.strictObject({ text: z.string() }) },
+    { input: text },
   ),
   worker(
     'sleeps',

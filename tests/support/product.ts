@@ -17,6 +17,8 @@ export type Run = Readonly<{
   s3_endpoint: string;
   operator_key_file: string;
   pids: Readonly<Record<string, number>>;
+  /** Where each process of ours says how it is. */
+  ops_urls: Readonly<Record<string, string>>;
 }>;
 
 export type Answer<Body> = Readonly<{ status: number; headers: Headers; body: Body }>;

@@ -5,9 +5,9 @@
 //   G3. A nats-server older than the log needs is not used, wherever it lies.
 
 import { execFile, spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { StartFault } from './fault.mjs';
 import { withLock } from './lock.mjs';
@@ -89,7 +89,15 @@ export const run = (command, args, { started = () => undefined, ...options }) =>
     started(child);
   });
 
+/** Under the lock, so that what lies there unfinished is nobody's any more. */
+const removeUnfinished = (target) => {
+  for (const name of readdirSync(dirname(target)))
+    if (name.startsWith(`${basename(target)}.part-`))
+      rmSync(join(dirname(target), name), { recursive: true, force: true });
+};
+
 const build = async ({ program, module, version }, target, environment, started) => {
+  removeUnfinished(target);
   const folder = mkdtempSync(`${target}.part-`);
   try {
     const args = ['install', '-trimpath', '-ldflags=-s -w', `${module}@${version}`];

@@ -30,6 +30,8 @@ import { systemRoutes } from './routes/system.routes.js';
 import { vaultRoutes } from './routes/vault.routes.js';
 import { EventStreams, READABLE } from './stream/event-streams.js';
 
+/** A request that waits for its mission may go on for minutes: its caller comes back with the same key. */
+const DRAIN_MS = 3_000;
 const STREAM_LIMITS = { heartbeat_ms: 15_000, patience_ms: 10_000, unread_bytes_max: 1024 * 1024 } as const;
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -53,6 +55,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly http: FastifyInstance;
   private readonly streams: EventStreams;
   private readonly watch: SessionWatch;
+  private readonly health: Health;
 
   constructor(
     @Inject(Config) private readonly config: Config,
@@ -81,7 +84,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
       origins,
     });
     const services = new Services(client);
-    const health = new Health({ log, feed, database, services, version });
+    this.health = new Health({ log, feed, database, services, version });
     const in_flight = new CommandsInFlight();
     this.streams = new EventStreams({
       ...{ feed, mux, keyring, sessions, log: logger, limits: STREAM_LIMITS },
@@ -96,7 +99,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
       ...approvalRoutes(services, in_flight),
       ...vaultRoutes(services),
       ...eventRoutes(services, this.streams),
-      ...systemRoutes(services, health),
+      ...systemRoutes(services, this.health),
     ];
     this.http = makeSurface({
       routes: withReference(routes, version),
@@ -115,10 +118,13 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     this.logger.info({ msg: 'gateway listens', address });
   }
 
-  /** Takes no more; what is being answered is finished, streams are told. */
+  /** Takes no more and tells the streams. What is being answered has a moment to be finished. */
   async onModuleDestroy(): Promise<void> {
     this.streams.close();
     this.watch.close();
+    this.health.close();
+    const cut = setTimeout(() => this.http.server.closeAllConnections(), DRAIN_MS);
     await this.http.close();
+    clearTimeout(cut);
   }
 }

@@ -10,6 +10,8 @@ import type { Services } from './http/services.js';
 import { problemOf } from './http/faults.js';
 
 const KNOWN_FOR_MS = 1_000;
+/** A moment of hard work is no trouble: only a whole window of it is. */
+const BUSY_WINDOW_MS = 3_000;
 const BUSY = 0.9;
 
 export const healthStatus = z.enum(['ok', 'degraded', 'read_only', 'down']).meta({ id: 'HealthStatus' });
@@ -27,7 +29,7 @@ export const healthDocument = z
       vault: check,
       missions: check,
       workers: z.object({ status: healthStatus, detail: z.string().optional(), runners: z.int().optional() }),
-      event_loop: z.object({ status: healthStatus, utilization: z.number() }),
+      event_loop: z.object({ status: healthStatus, utilization: z.number().optional() }),
     }),
     version: z.string(),
     uptime_seconds: z.number(),
@@ -71,7 +73,18 @@ export class Health {
   private readonly readProcess = processReader();
   private known: Readonly<{ at_ms: number; document: Promise<HealthDocument> }> | undefined;
 
-  constructor(private readonly options: HealthOptions) {}
+  private utilization: number | undefined;
+  private readonly window: NodeJS.Timeout;
+
+  constructor(private readonly options: HealthOptions) {
+    this.readProcess();
+    this.window = setInterval(() => (this.utilization = this.readProcess().event_loop_utilization), BUSY_WINDOW_MS);
+    this.window.unref();
+  }
+
+  close(): void {
+    clearInterval(this.window);
+  }
 
   async overall(): Promise<Overall> {
     const { status } = await this.document();
@@ -92,19 +105,15 @@ export class Health {
       looked(() => services.ask(VAULT_SUBJECTS.list, { limit: 1 })),
       looked(async () => ({ runners } = (await services.ask<{ runners: number }>(MISSION_SUBJECTS.count, {})).body)),
     ]);
-    const { uptime_seconds, event_loop_utilization } = this.readProcess();
     const checks = {
       nats: this.logCheck(),
       postgres,
       vault,
       missions,
       workers: workersCheck(runners),
-      event_loop: {
-        status: event_loop_utilization > BUSY ? ('degraded' as const) : ('ok' as const),
-        utilization: event_loop_utilization,
-      },
+      event_loop: loopCheck(this.utilization),
     };
-    return { status: statusOf(checks), checks, version, uptime_seconds };
+    return { status: statusOf(checks), checks, version, uptime_seconds: process.uptime() };
   }
 
   private logCheck(): Check {
@@ -118,4 +127,10 @@ export class Health {
 const workersCheck = (runners: number | undefined): HealthDocument['checks']['workers'] => {
   if (runners === undefined) return { status: 'down', detail: 'not known' };
   return runners > 0 ? { status: 'ok', runners } : { status: 'degraded', detail: 'no runner asks for work', runners };
+};
+
+/** Nothing is said of it before the first window is over. */
+const loopCheck = (utilization: number | undefined): HealthDocument['checks']['event_loop'] => {
+  if (utilization === undefined) return { status: 'ok' };
+  return { status: utilization > BUSY ? 'degraded' : 'ok', utilization };
 };

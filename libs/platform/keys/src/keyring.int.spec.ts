@@ -8,6 +8,8 @@ import { KeyDestroyed, Keyring, KeyUnreadable, type SqlExecutor } from './keyrin
 
 type ContextSecrets = Readonly<{ database_user: string; database_password: string }>;
 
+// Before the servers are asked for: clean-up runs in this order, and PostgreSQL must be there for the pool's end.
+afterAll(() => pool.end());
 const servers = await testServers();
 const secrets = JSON.parse(readFileSync(join(servers.secrets_dir, 'mission.json'), 'utf8')) as ContextSecrets;
 const { hostname, port, pathname } = new URL(servers.database_url);
@@ -28,8 +30,6 @@ const sql: SqlExecutor = {
 const wrap_key = createSecretKey(randomBytes(32));
 const ring = (changes: object = {}) => new Keyring({ sql, wrap_key, ...changes });
 const secretOf = async (keyring: Keyring, key_id: string) => (await keyring.get(key_id))?.export().toString('hex');
-
-afterAll(() => pool.end());
 
 describe('a data key', () => {
   it('is the same in every process that has the wrapping key, and nowhere open', async () => {

@@ -1,7 +1,7 @@
 // Real servers, a tally to derive from, and what one process would have open: what the specs of this package run on.
 
 import { createSecretKey } from 'node:crypto';
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { accept, nothing, type Decider } from '@nexusmon/kernel';
 import { Keyring } from '@nexusmon/keys';
 import { firstVersion, sealed } from '@nexusmon/shared-contract';
 import { startComponents, type ComponentSet } from '@nexusmon/stack';
-import { createLogger } from '@nexusmon/telemetry';
+import { silentLogger } from '@nexusmon/telemetry';
 import { z } from 'zod';
 import { checkpointDdl } from './checkpoint.js';
 import { Database } from './database.js';
@@ -67,11 +67,7 @@ export const tallyProjection = (name = 'mission.tally', table = 'mission.tally_v
     columns: ({ total }) => ({ total }),
   });
 
-const log = createLogger({
-  name: 'dbg',
-  level: 'debug',
-  to: { write: (line) => appendFileSync('/tmp/derived.log', line) },
-});
+const log = silentLogger();
 
 export type Derivation = Readonly<{
   feed: LogFeed;
@@ -151,7 +147,12 @@ export class Rig {
   /** Ends a server the hard way, and returns once it has been started again. */
   async kill(component: string): Promise<void> {
     const pid = this.servers.pids()[component];
-    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    try {
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It ended by itself since: what follows is the same.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
     for (;;) {
       const now = this.servers.pids()[component];
       if (now !== undefined && now !== pid) return;

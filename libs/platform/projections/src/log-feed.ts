@@ -54,6 +54,9 @@ export type LogFeedOptions = Readonly<{
   log: Logger;
 }>;
 
+/** A server that is just coming back may drop a request without a word; asking again is cheap. */
+const REQUEST_TIMEOUT_MS = 1_500;
+
 /** A position (text), or the words `start` and `now`. */
 export type TailStart = string;
 
@@ -84,7 +87,8 @@ export class LogFeed implements Feed {
   }
 
   static async connect({ connection, streams, log }: LogFeedOptions): Promise<LogFeed> {
-    const reader = new LogReader(jetstream(connection), await jetstreamManager(connection, { checkAPI: false }), log);
+    const options = { checkAPI: false, timeout: REQUEST_TIMEOUT_MS };
+    const reader = new LogReader(jetstream(connection, options), await jetstreamManager(connection, options), log);
     const feed = new LogFeed(connection, reader, log);
     feed.standings = await Promise.all(Array.from({ length: streams }, (_, number) => reader.standing(number)));
     void feed.watch();

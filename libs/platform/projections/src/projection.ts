@@ -37,8 +37,10 @@ export type AggregateMeta = Readonly<{
   /** Time of the last event. */
   updated_at: string;
   correlation_id: string;
-  /** Of the commit that is folded; what else a view needs of an event it finds here. */
-  events: readonly RecordedEvent[];
+  /** Its first event, where the row is new: what a column keeps of it comes from the row afterwards. */
+  born: RecordedEvent | undefined;
+  /** Its last event. Nothing else of a batch is told: where batches end is chance, and rows may not show it (P1). */
+  last: RecordedEvent;
 }>;
 
 export type AggregateView<State, Command extends Message, Event extends Message, Refusal extends Rejection> = Readonly<{

@@ -1,7 +1,7 @@
 const FIRST_MS = 50;
-const LAST_MS = 5_000;
+const LAST_MS = 2_000;
 
-/** Doubles with every attempt, up to 5 s. */
+/** Doubles with every attempt, up to 2 s. */
 export const retryDelay = (attempt: number): number => Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(attempt - 1, 16));
 
 /** Ends early when the signal aborts. */

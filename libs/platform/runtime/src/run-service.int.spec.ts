@@ -2,11 +2,19 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Controller, Injectable, Module } from '@nestjs/common';
-import { readConfig } from '@nexusmon/config';
+import { readConfig, readSecrets } from '@nexusmon/config';
 import { EventLog, newId, type Aggregate, type Identified } from '@nexusmon/event-log';
 import { accept, nothing, type Decider } from '@nexusmon/kernel';
 import { Keyring } from '@nexusmon/keys';
-import { Handle, MessageClient, registeredSubjects, Unavailable } from '@nexusmon/messaging';
+import {
+  connectNats,
+  Handle,
+  inboxPrefixOf,
+  MessageClient,
+  registeredSubjects,
+  RequestMux,
+  Unavailable,
+} from '@nexusmon/messaging';
 import {
   aggregateProjection,
   aggregateViewDdl,
@@ -55,6 +63,13 @@ const add = (by: number, note: string): Identified<Add> => ({
 });
 
 const reacted: string[] = [];
+
+const gate = () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: began, resolve: begun } = Promise.withResolvers<void>();
+  return { released, release, began, begun };
+};
+const slow = gate();
 
 @Injectable()
 class Counting {
@@ -107,6 +122,13 @@ class CountingHandlers {
     throw how === 'away' ? new Unavailable('vault', 'not there') : new Error('secret detail');
   }
 
+  @Handle('qry.mission.runtime_slow', z.strictObject({}))
+  async slow(): Promise<Reply<{ waited: boolean }>> {
+    slow.begun();
+    await slow.released;
+    return { kind: 'done', changed: false, position: '', body: { waited: true } };
+  }
+
   private async keyed(id: string): Promise<string> {
     const key_id = await this.keyring.forOwner(`runtime-spec ${id}`);
     keys.set(id, key_id);
@@ -153,7 +175,7 @@ beforeAll(async () => {
   service = await startService('spec', config, [CountingModule, AskingModule], { log: silentLogger() });
 });
 afterAll(async () => {
-  expect(await service.stop()).toBe(true);
+  await service.stop();
 });
 
 const ops = (path: string) => fetch(`http://127.0.0.1:${service.ops_port}${path}`);
@@ -234,3 +256,31 @@ describe('a process', () => {
     expect(registeredSubjects().map(({ subject }) => subject)).toContain('cmd.mission.runtime_add');
   });
 });
+
+describe('a process that is told to stop', () => {
+  it('answers what it has taken, takes no more, and says that it is not ready (S2)', async () => {
+    const { nats_user: user, nats_password: password } = readSecrets(config, 'access');
+    const connection = await connectNats({ url: config.nats.url, user, password, name: 'spec' }, silentLogger());
+    const client = new MessageClient(new RequestMux(connection, inboxPrefixOf(user)));
+    const taken = client.request<{ waited: boolean }>('qry.mission.runtime_slow', {});
+    await slow.began;
+    const stopping = service.stop();
+    for (let answering = true; answering;) answering = await answers(client);
+    expect((await ops('/ready')).status).toBe(503);
+    slow.release();
+    expect(await taken).toMatchObject({ body: { waited: true } });
+    expect(await stopping).toBe(true);
+    await expect(ops('/ready')).rejects.toThrow();
+    await connection.close();
+  });
+});
+
+const answers = async (client: MessageClient): Promise<boolean> => {
+  try {
+    await client.request('qry.mission.runtime_fail', { how: 'fault' });
+    return true;
+  } catch (error) {
+    if (error instanceof Unavailable) return false;
+    throw error;
+  }
+};

@@ -12,7 +12,7 @@ import { StartFault } from './fault.js';
 
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 4_000;
-const STEADY_MS = 20_000;
+const STEADY_MS = 10_000;
 /** For one that became ready just when everything was to stop. */
 const LATE_GRACE_MS = 2_000;
 export const FIRST_STARTS_MAX = 4;

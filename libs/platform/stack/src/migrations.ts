@@ -24,8 +24,8 @@ export type MigrationOptions = Readonly<{
 
 const hashOf = (root: string, script: string): string => {
   const hash = createHash('sha256');
-  const files = globSync('libs/*/service/dist/**/*.js', { cwd: root })
-    .filter((path) => /migration/.test(path))
+  const files = globSync('libs/*/*/dist/**/*.js', { cwd: root })
+    .filter((path) => /migrat/.test(path))
     .sort();
   for (const path of files) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
   return hash.update(readFileSync(script)).digest('hex');

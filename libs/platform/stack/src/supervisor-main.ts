@@ -15,6 +15,10 @@ const write = (line: string): void => {
   if (process.stdout.writable) process.stdout.write(`${line}\n`);
 };
 
+const MISSION = { goal: 'Report on this folder', template: 'repository-report', params: { path: '$PWD' } };
+/** For a shell: between double quotes, so that it puts its own folder in. */
+const inQuotes = (value: object): string => JSON.stringify(value).replaceAll('"', '\\"');
+
 const welcome = ({ gateway_url, operator_key_file }: RunFile): string => `
   gateway       ${gateway_url}        (API pages: ${gateway_url}/docs)
   operator key  ${operator_key_file}
@@ -24,8 +28,9 @@ const welcome = ({ gateway_url, operator_key_file }: RunFile): string => `
     TOKEN=$(curl -s ${gateway_url}/v1/auth/login -H 'content-type: application/json' \\
       -d "{\\"operator_key\\":\\"$(cat '${operator_key_file}')\\"}" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
 
-    curl -s ${gateway_url}/v1/engine/missions -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \\
-      -H 'prefer: wait=60' -d "{\\"goal\\":\\"Report on this folder\\",\\"template\\":\\"repository-report\\",\\"params\\":{\\"path\\":\\"$PWD\\"}}"
+    curl -s ${gateway_url}/v1/engine/missions -H "authorization: Bearer $TOKEN" \\
+      -H 'content-type: application/json' -H 'prefer: wait=60' \\
+      -d "${inQuotes(MISSION)}"
 
   Ctrl-C stops everything.
 `;
@@ -60,6 +65,7 @@ const main = async (): Promise<void> => {
     report.say('stopped', 'stopped');
   } catch (error) {
     if (ending.signal.aborted) return;
+    if (settings.json && error instanceof StartFault) report.say('failed', error.message);
     throw error;
   }
 };

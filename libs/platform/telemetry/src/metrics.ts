@@ -34,7 +34,7 @@ export const histogram = (name: string, options: MetricOptions & Readonly<{ buck
 
 export type Reading = Readonly<{ value: number; labels?: Attributes }>;
 
-/** Read when asked for. Returns what ends it: a gauge of something that has gone must not go on. */
+/** Read when asked for. Returns what ends the reading; the last value stays, as OpenTelemetry has it. */
 export const gauge = (name: string, options: MetricOptions, read: () => number | readonly Reading[]): (() => void) => {
   const instrument = meter.createObservableGauge(name, described(options));
   const observe = (result: ObservableResult) => {

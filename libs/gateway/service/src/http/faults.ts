@@ -3,10 +3,6 @@
 import { isDependent } from '@nexusmon/messaging';
 import { field, problem, Problem, unavailable } from './problem.js';
 
-/** Contexts answer as services; other dependencies (log, postgres, s3) are named as they are. */
-const CONTEXTS: readonly string[] = ['mission', 'governance', 'vault', 'evolution'];
-const nameOf = (dependency: string): string => (CONTEXTS.includes(dependency) ? `${dependency}-service` : dependency);
-
 const hasCode = (error: unknown): error is { code: string; statusCode?: unknown } =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string';
 
@@ -34,10 +30,7 @@ const ofFramework = (error: { code: string; statusCode?: unknown }): Problem | u
 
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
-  if (isDependent(error)) {
-    const name = nameOf(error.dependency);
-    return unavailable(name, `${name} does not answer; a command may still have been carried out`);
-  }
+  if (isDependent(error)) return unavailable(error.dependency, `${error.dependency} is away`);
   const framework = hasCode(error) ? ofFramework(error) : undefined;
   if (framework) return framework;
   return problem('internal-fault', 'the gateway failed on this request; it has been logged');

@@ -25,6 +25,8 @@ export type Answered = Readonly<{
   stream?: Readable;
   media_type?: string;
   headers?: Readonly<Record<string, string>>;
+  /** The body is one document: it gets an ETag, and 304 is said to whoever has it. */
+  tagged?: boolean;
   /** Where the log stood when this was true. */
   position?: string;
 }>;

@@ -1,7 +1,8 @@
 // How routes ask the services. The client carries the trace; refusals come back as problems.
 
-import type { MessageClient } from '@nexusmon/messaging';
-import { problem, settled } from './problem.js';
+import { INTERNAL, isDependent, type MessageClient } from '@nexusmon/messaging';
+import type { Reply } from '@nexusmon/shared-contract';
+import { problem, settled, unavailable } from './problem.js';
 
 /** A read that waits for a position waits up to 5 s; the rest is the way there and back. */
 const TIMEOUT_MS = 8_000;
@@ -13,9 +14,19 @@ export class Services {
 
   /** `wait_ms`: how much longer than usual the service may take, because the caller asked it to wait. */
   async ask<Body>(subject: string, request: object, wait_ms = 0): Promise<Answer<Body>> {
-    const reply = await this.client.request<Body>(subject, request, { timeout_ms: TIMEOUT_MS + wait_ms });
-    if (reply.kind === 'unavailable' && reply.unavailable.dependency === 'internal')
+    const reply = await this.request<Body>(subject, request, TIMEOUT_MS + wait_ms);
+    if (reply.kind === 'unavailable' && reply.unavailable.dependency === INTERNAL)
       throw problem('internal-fault', 'a service failed on this request; it has been logged');
     return settled(reply);
+  }
+
+  private async request<Body>(subject: string, request: object, timeout_ms: number): Promise<Reply<Body>> {
+    try {
+      return await this.client.request<Body>(subject, request, { timeout_ms });
+    } catch (error) {
+      if (!isDependent(error)) throw error;
+      const command = subject.startsWith('cmd.') ? '; the command may have been carried out all the same' : '';
+      throw unavailable(`${error.dependency}-service`, `${error.dependency}-service does not answer${command}`);
+    }
   }
 }

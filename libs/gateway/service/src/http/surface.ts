@@ -5,7 +5,7 @@
 //   F2. Whatever goes wrong leaves as a problem document, also what Fastify or Node refuse by themselves.
 //   F3. What is not in the registry does not exist: 404, or 405 where another method does.
 
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
 import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
@@ -13,9 +13,10 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
 import { problemOf } from './faults.js';
 import { field, problem, renderProblem, type Problem } from './problem.js';
+import { hasTag } from './entity-tag.js';
 import { fastifyPath, TAKEN, type Answered, type Call, type Principal, type Route } from './route.js';
 import { protectBrowsers, type Origins } from './security-headers.js';
-import { validate, type Validated } from './validation.js';
+import { makeValidator, type Validated } from './validation.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
@@ -40,7 +41,6 @@ type Exchange = {
   readonly started_ms: number;
   principal: Principal | undefined;
   sovereign: boolean;
-  validated: Validated | undefined;
 };
 
 declare module 'fastify' {
@@ -63,7 +63,6 @@ const begin = (request: FastifyRequest): Exchange => {
     started_ms: performance.now(),
     principal: undefined,
     sovereign: false,
-    validated: undefined,
   };
 };
 
@@ -119,14 +118,23 @@ const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply, log:
   return sendProblem(failure, request, reply);
 };
 
-const send = (answer: Answered, reply: FastifyReply): FastifyReply => {
+/** The tag of a document's bytes; true when the caller has just these. */
+const isHeld = (json: string, request: FastifyRequest, reply: FastifyReply): boolean => {
+  const tag = hash('sha256', json, 'base64url');
+  reply.header('etag', `"${tag}"`).header('cache-control', 'private, no-cache');
+  return hasTag(request.headers['if-none-match'], tag);
+};
+
+const send = (answer: Answered, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
   reply.status(answer.status);
   if (answer.headers) reply.headers(answer.headers);
   if (answer.position) reply.header('nexusmon-position', answer.position);
   if (answer.stream) return reply.send(answer.stream);
   if (answer.body === undefined) return reply.send();
   if (answer.media_type) return reply.type(answer.media_type).send(answer.body);
-  return reply.type('application/json; charset=utf-8').send(JSON.stringify(answer.body));
+  const json = JSON.stringify(answer.body);
+  if (answer.tagged && isHeld(json, request, reply)) return reply.status(304).send();
+  return reply.type('application/json; charset=utf-8').send(json);
 };
 
 const callOf = (request: FastifyRequest, reply: FastifyReply, validated: Validated) => ({
@@ -142,6 +150,7 @@ const callOf = (request: FastifyRequest, reply: FastifyReply, validated: Validat
 });
 
 const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): void => {
+  const validate = makeValidator(route);
   http.route({
     method: route.method,
     url: fastifyPath(route.path),
@@ -153,10 +162,10 @@ const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): vo
       if (route.policy.step_up) request.exchange.sovereign = await options.isSovereign(request);
     },
     handler: async (request, reply) => {
-      const call = callOf(request, reply, validate(route, request));
+      const call = callOf(request, reply, validate(request));
       const answer = await route.handler(call as unknown as Call<never, never, never>);
       // Fastify takes a reply that was hijacked for one that answers itself.
-      return answer === TAKEN ? reply : send(answer, reply);
+      return answer === TAKEN ? reply : send(answer, request, reply);
     },
   });
 };
@@ -217,7 +226,8 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
     http: { maxHeaderSize: HEADER_BYTES_MAX },
     trustProxy: options.trusted_proxies.length > 0 ? [...options.trusted_proxies] : false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
-    forceCloseConnections: true,
+    // Whoever is being answered gets the answer; the rest of the connections end at once.
+    forceCloseConnections: 'idle',
     genReqId: (request) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomBytes(12).toString('base64url');

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 
 const tag = 'Approvals and reviews';
 const params = z.object({ approval_id });
@@ -43,9 +43,10 @@ const readRoutes = (services: Services): Route[] => [
     policy: { access: 'operator' },
     params,
     query: z.object(minPosition),
-    responses: answers,
+    headers: ['If-None-Match'],
+    responses: { ...answers, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => found(await services.ask(GOVERNANCE_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.ask(GOVERNANCE_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
     method: 'GET',

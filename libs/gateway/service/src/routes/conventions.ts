@@ -18,3 +18,7 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({ data: z.array(item), next_cursor: z.string().nullable() });
 
 export const found = <Body>({ body, position }: Answer<Body>): Answered => ({ status: 200, body, position });
+
+/** One document, which a caller may have already. */
+export const document = <Body>(answer: Answer<Body>): Answered => ({ ...found(answer), tagged: true });
+export const UNCHANGED = { description: 'The caller has this document already.' } as const;

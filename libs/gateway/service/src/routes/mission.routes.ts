@@ -15,7 +15,7 @@ import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { preferredWait } from '../http/prefer.js';
 import { defineRoute, type Answered, type Call, type Route } from '../http/route.js';
 import type { Answer, Services } from '../http/services.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 
 const tag = 'Missions';
 const params = z.object({ mission_id });
@@ -85,9 +85,10 @@ const readRoutes = (services: Services): Route[] => [
     policy: { access: 'operator' },
     params,
     query: z.object(minPosition),
-    responses: { 200: { description: 'The mission.', schema: missionDocument } },
+    headers: ['If-None-Match'],
+    responses: { 200: { description: 'The mission.', schema: missionDocument }, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => found(await services.ask(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.ask(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
     method: 'GET',

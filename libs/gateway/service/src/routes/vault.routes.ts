@@ -7,10 +7,11 @@ import {
   type openedArtifact,
 } from '@nexusmon/vault-contract';
 import { z } from 'zod';
+import { hasTag } from '../http/entity-tag.js';
 import { defineRoute, type Answered, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
 import { openContent } from './content.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 
 const tag = 'Vault';
 const params = z.object({ artifact_id });
@@ -32,12 +33,6 @@ const contentHeaders = ({ name, media_type, size, sha256 }: ArtifactDocument): R
     etag: `"${sha256}"`,
   };
 };
-
-const hasTag = (header: string | undefined, sha256: string): boolean =>
-  (header ?? '').split(',').some((candidate) => {
-    const entity_tag = candidate.trim().replace(/^W\//, '');
-    return entity_tag === '*' || entity_tag === `"${sha256}"`;
-  });
 
 const contentRoute = (services: Services): Route =>
   defineRoute({
@@ -83,9 +78,10 @@ export const vaultRoutes = (services: Services): Route[] => [
     policy: { access: 'operator' },
     params,
     query: z.object(minPosition),
-    responses: { 200: { description: 'The artifact.', schema: artifactDocument } },
+    headers: ['If-None-Match'],
+    responses: { 200: { description: 'The artifact.', schema: artifactDocument }, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => found(await services.ask(VAULT_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.ask(VAULT_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   contentRoute(services),
 ];

@@ -15,7 +15,7 @@ import { Governance } from '../dispatch/governance.client.js';
 import { Planner, type Plan } from '../planning/planner.js';
 import { ApprovalRequests } from './approval-requests.js';
 import { Endings } from './endings.js';
-import { MissionLog } from './mission-log.js';
+import { MissionLog, type Order } from './mission-log.js';
 import { MissionTraces } from './mission-traces.js';
 import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
 
@@ -36,22 +36,21 @@ export class Missions {
   ) {}
 
   async create({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
-    // Only a keyed request can come again: the ids of the others have just been made.
-    const keyed = isKeyed(asked.command_id);
-    if (keyed && (await this.missions.knows(mission_id, asked.command_id)))
-      return this.createdBefore(mission_id, asked);
+    if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     this.traces.begin(mission_id);
     return this.createNew({ asked, mission_id, body, wait_ms });
   }
 
   /** Starts a held mission through the gate; with the operator key also one that awaits approval. */
-  async run({ asked, mission_id, reason, sovereign }: Verb): MissionReply {
+  async run(verb: Verb): MissionReply {
+    const { asked, mission_id, sovereign } = verb;
     const { state, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
+    if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     if (state.status === 'awaiting_approval' && sovereign) {
-      const granted = await this.approve({ asked, mission_id, reason, sovereign });
+      const granted = await this.grantAll(state, verb);
       if (granted.kind !== 'done' || granted.body.status !== 'accepted') return granted;
-      return this.run({ asked, mission_id, sovereign });
+      return this.run({ ...verb, asked: { ...asked, command_id: keyedId('cmd', asked.command_id, 'run') } });
     }
     if (state.status !== 'accepted')
       return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));
@@ -65,32 +64,25 @@ export class Missions {
   }
 
   /** Grants what the mission awaits, and moves it in the same request. */
-  async approve({ asked, mission_id, reason, sovereign }: Verb): MissionReply {
+  async approve(verb: Verb): MissionReply {
+    const { asked, mission_id } = verb;
     const { state, position } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
-    const awaited = awaitedApprovals(state);
-    if (awaited.length === 0)
-      return state.approval?.status === 'granted' && !isTerminal(state)
-        ? documentReply(state, position, false)
-        : illegal(state);
-    for (const { approval_id } of awaited) {
-      const command_id = keyedId('cmd', asked.command_id, approval_id);
-      const grant = { asked: { ...asked, command_id }, approval_id, shape: true, sovereign };
-      const reply = await this.governance.grant(reason === undefined ? grant : { ...grant, reason });
-      if (reply.kind !== 'done') return reply;
-      const moved = await this.settle(reply.body);
-      if (moved.kind !== 'done') return moved;
-    }
-    return this.get(mission_id);
+    if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
+    if (awaitedApprovals(state).length > 0) return this.grantAll(state, verb);
+    const granted = state.approval?.status === 'granted' && !isTerminal(state);
+    return granted ? documentReply(state, position, false) : illegal(state);
   }
 
   async deny({ asked, mission_id, reason = '' }: Verb): MissionReply {
     const { state } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
+    if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     const [awaited] = awaitedApprovals(state);
     if (!awaited) return illegal(state);
-    const reply = await this.governance.deny({ asked, approval_id: awaited.approval_id, reason });
-    return reply.kind === 'done' ? this.settle(reply.body) : reply;
+    const { approval_id } = awaited;
+    const reply = await this.governance.deny({ asked: forApproval(asked, approval_id), approval_id, reason });
+    return reply.kind === 'done' ? this.settle(reply.body, asked) : reply;
   }
 
   async cancel({ asked, mission_id, reason }: Verb): MissionReply {
@@ -98,17 +90,20 @@ export class Missions {
     return replyOf(await this.missions.ask(mission_id, asked, { type: 'CancelMission', data }));
   }
 
-  /** Moves a mission as governance decided about one of its approvals. Harmless when it has moved already. */
-  async settle(approval: ApprovalDocument): MissionReply {
+  /**
+   * Moves a mission as governance decided about one of its approvals. Harmless when it has moved already. `asked` is
+   * the request that had governance decide, where there is one: the mission remembers it.
+   */
+  settle(approval: ApprovalDocument, asked?: Asked): MissionReply {
     const { approval_id, mission_id, plan_digest, task_id, effect_digest, settled_by = '', reason } = approval;
     if (approval.status === 'pending' || approval.status === 'cooling_off') return this.get(mission_id);
     if (approval.status === 'granted') {
       const bound = { ...(task_id ? { task_id } : {}), ...(effect_digest ? { effect_digest } : {}) };
       const data = { approval_id, granted_by: settled_by, shape: approval.shape ?? false, plan_digest, ...bound };
-      return replyOf(await this.missions.order(mission_id, { type: 'RecordGrant', data }));
+      return this.record(mission_id, asked, { type: 'RecordGrant', data });
     }
     const data = { approval_id, outcome: approval.status, ...(reason === undefined ? {} : { reason }) };
-    return replyOf(await this.missions.order(mission_id, { type: 'RecordRefusal', data }));
+    return this.record(mission_id, asked, { type: 'RecordRefusal', data });
   }
 
   async get(mission_id: string): MissionReply {
@@ -141,10 +136,31 @@ export class Missions {
     return last ? documentReply(last.state, last.position, true) : replyOf(outcome);
   }
 
-  /** The same request again: it names the mission that it made, as it is now. */
-  private async createdBefore(mission_id: string, asked: Asked): MissionReply {
-    const outcome = await this.missions.ask(mission_id, asked, { type: 'Tick', data: {} });
-    return replyOf(outcome);
+  private async grantAll(state: ExistingMission, { asked, mission_id, reason, sovereign }: Verb): MissionReply {
+    for (const [index, { approval_id }] of awaitedApprovals(state).entries()) {
+      const grant = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
+      const reply = await this.governance.grant(reason === undefined ? grant : { ...grant, reason });
+      if (reply.kind !== 'done') return reply;
+      // The first of them stands for the request as a whole.
+      const moved = await this.settle(reply.body, index === 0 ? asked : forApproval(asked, approval_id));
+      if (moved.kind !== 'done') return moved;
+    }
+    return this.get(mission_id);
+  }
+
+  private async record(mission_id: string, asked: Asked | undefined, order: Order): MissionReply {
+    const outcome = asked ? this.missions.ask(mission_id, asked, order) : this.missions.order(mission_id, order);
+    return replyOf(await outcome);
+  }
+
+  /** Only a keyed request can come again: the ids of the others have just been made. */
+  private async isRepeat(mission_id: string, { command_id }: Asked): Promise<boolean> {
+    return isKeyed(command_id) && this.missions.knows(mission_id, command_id);
+  }
+
+  /** The same request again: the mission as it is now, or a refusal where it asks for something else under its key. */
+  private async doneBefore(mission_id: string, asked: Asked): MissionReply {
+    return replyOf(await this.missions.ask(mission_id, asked, { type: 'Tick', data: {} }));
   }
 
   private judge(
@@ -170,6 +186,12 @@ const requestOf = (mission_id: string, requested_by: string, body: CreateBody) =
   const always = { mission_id, goal, category, constraints, params, hold, priority, tags, requested_by };
   return { ...always, ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
 };
+
+/** What a request has done to one of several approvals: a repeat of the request repeats it. */
+const forApproval = (asked: Asked, approval_id: string): Asked => ({
+  ...asked,
+  command_id: keyedId('cmd', asked.command_id, approval_id),
+});
 
 /** One approval per plan: asking again for the same plan is asking once. */
 const approvalIdOf = (mission_id: string, plan_digest: string) => keyedId('apr', mission_id, plan_digest);

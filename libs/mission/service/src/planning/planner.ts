@@ -4,12 +4,9 @@ import { Config } from '@nexusmon/config';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
 import { parseTemplate, type CreateBody, type PlannedTask, type TemplateCall } from '@nexusmon/mission-contract';
 import { planMission, type PlanSource } from '@nexusmon/mission-domain';
-import type { FieldError, Rank, Refusal } from '@nexusmon/shared-contract';
+import { findUnkeepable, INLINE_BYTES_MAX, type FieldError, type Rank, type Refusal } from '@nexusmon/shared-contract';
 import { resolveAllowed } from '@nexusmon/worker-contract';
 import { WorkerCatalog } from './catalog.js';
-
-/** What is kept in the log by value; larger plans are refused before anything is written. */
-const PLAN_BYTES_MAX = 64 * 1024;
 
 export type Plan = Readonly<{
   plan_source: PlanSource;
@@ -44,12 +41,10 @@ export class Planner {
     if (outside.length > 0)
       return refused('path-outside-roots', 'workers may read only folders under the allowed roots', outside);
 
-    const text = canonical({ tasks });
-    if (Buffer.byteLength(text) > PLAN_BYTES_MAX)
-      return refused('plan-too-large', `a plan may hold ${PLAN_BYTES_MAX} bytes`, [
-        { path: body.plan ? 'plan' : 'params', message: `the plan comes to ${Buffer.byteLength(text)} bytes` },
-      ]);
-    const plan_digest = sha256Hex(text);
+    const oversized = sizeErrors(body, tasks);
+    if (oversized.length > 0)
+      return refused('plan-too-large', 'the log keeps plans and parameters of this size and depth only', oversized);
+    const plan_digest = sha256Hex(canonical({ tasks }));
     const fingerprint = sha256Hex(canonical({ plan_digest, params: body.params }));
     return { kind: 'planned', plan: { plan_source, tasks, plan_digest, fingerprint, rank, effective_rank } };
   }
@@ -70,6 +65,18 @@ export class Planner {
     return errors;
   }
 }
+
+/** A plan that was made from a goal or a template holds what the parameters hold, some levels deeper. */
+const sizeErrors = (body: CreateBody, tasks: readonly PlannedTask[]): FieldError[] => {
+  const path = body.plan ? 'plan' : 'params';
+  const deep = findUnkeepable({ tasks });
+  if (deep) return [{ path, message: `${deep.message}, with what the plan adds around it` }];
+  const sizes = { params: canonical(body.params), [path]: canonical({ tasks }) };
+  return Object.entries(sizes).flatMap(([field, text]) => {
+    const bytes = Buffer.byteLength(text);
+    return bytes > INLINE_BYTES_MAX ? [{ path: field, message: `${bytes} bytes, and ${INLINE_BYTES_MAX} may be` }] : [];
+  });
+};
 
 const refused = (code: string, detail: string, errors: FieldError[]): Planning => ({
   kind: 'refused',

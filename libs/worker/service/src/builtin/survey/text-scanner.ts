@@ -37,7 +37,7 @@ export class TextScanner {
     if (this.is_text === undefined) {
       this.head = Buffer.concat([this.head, chunk]);
       // Only a byte more tells whether the head ends where the file does.
-      if (this.head.length < HEAD_BYTES) return;
+      if (this.head.length <= HEAD_BYTES) return;
       this.decide();
     } else this.scan(chunk, false);
   }
