@@ -7,8 +7,8 @@ import type { MissionDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
 import type { ArtifactDocument } from '@nexusmon/vault-contract';
 import { EventSource, type ServerEvent } from './support/event-source.js';
-import type { Client } from './support/product.js';
-import { isEnded, Product, type Problem } from './support/product.js';
+
+import { Client, isEnded, Product, type Problem } from './support/product.js';
 
 const MISSIONS = '/v1/engine/missions';
 const NO_MISSION = 'msn_01890000-0000-7000-8000-000000000000';
@@ -122,6 +122,25 @@ describe('a session', () => {
     expect((await session.get<Problem>(MISSIONS)).body.code).toBe('session-ended');
     await stream.ended(5);
     expect(stream.events.at(-1)).toMatchObject({ event: 'closed', data: { code: 'session-ended' } });
+  });
+
+  it('is listed, and ended by another of the same account', async () => {
+    const { operator_key } = operator;
+    const login = await anyone.post<{ token: string }>('/v1/auth/login', { operator_key });
+    const session = new Client(operator.url, login.body.token, operator_key);
+    const position = encodeURIComponent(login.headers.get('nexusmon-position') ?? '');
+    type Listed = Page<{ session_id: string; status: string }>;
+    const { body } = await session.get<Listed>(`/v1/auth/sessions?limit=1&min_position=${position}`);
+    const [newest] = body.data;
+    expect(newest?.status).toBe('open');
+    const revoked = await operator.call<{ status: string }>('DELETE', `/v1/auth/sessions/${newest?.session_id ?? ''}`);
+    expect([revoked.status, revoked.body.status]).toEqual([200, 'ended']);
+    expect((await session.get<Problem>(MISSIONS)).body.code).toBe('session-ended');
+    const nobodys = await operator.call<Problem>(
+      'DELETE',
+      '/v1/auth/sessions/ses_01890000-0000-7000-8000-000000000000',
+    );
+    expect([nobodys.status, nobodys.body.code]).toEqual([404, 'session-not-found']);
   });
 
   it('ends when another client uses its token', async () => {
@@ -469,8 +488,8 @@ describe('the system', () => {
     const { body } = await operator.get<Health>('/v1/system/health');
     // A busy machine may degrade the event loop, and nothing else.
     expect(['ok', 'degraded']).toContain(body.status);
-    for (const name of ['nats', 'postgres', 'vault', 'missions', 'workers'])
-      expect(body.checks[name]?.status).toBe('ok');
+    const ok = { status: 'ok' };
+    expect(body.checks).toMatchObject({ nats: ok, postgres: ok, vault: ok, missions: ok, workers: ok });
     expect((await anyone.get<string>('/ready')).body).toBe('yes\n');
   });
 

@@ -132,6 +132,7 @@ describe('a repository report', () => {
     ['outside the allowed roots', '/etc'],
     ['reached by leaving a root', 'tests/../../../etc'],
     ['in the data folder', ''],
+    ['that is a file', 'package.json'],
   ])('is refused for a folder %s', async (_, path) => {
     const body = { goal: 'Report', template: 'repository-report', params: { path: path || product.data_dir } };
     const { status, body: problem } = await operator.post<Problem>('/v1/engine/missions', body);

@@ -97,6 +97,12 @@ describe('a mission', () => {
     expect(waited).toBeGreaterThanOrEqual(10_000);
   });
 
+  it('of rank S that is held starts when it was run and the rest is over', async () => {
+    const { mission_id } = await create({ plan: three, rank: 'S', hold: true });
+    expect((await verb(mission_id, 'run', { reason: 'It is a drill.' }, key())).body.status).toBe('awaiting_approval');
+    expect(await operator.until(mission_id, isEnded, 60)).toMatchObject({ status: 'completed', hold: false });
+  });
+
   it('never runs below the risk of its plan', async () => {
     const risky = { tasks: [{ ...echo('one'), risk_level: 'A' }] };
     const mission = await create({ plan: risky, rank: 'E' });

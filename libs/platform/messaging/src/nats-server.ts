@@ -86,6 +86,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
   constructor(
     private readonly connections: () => readonly ContextConnection[],
     private readonly log: Logger,
+    private readonly requests_max = REQUESTS_MAX,
   ) {
     super();
   }
@@ -148,7 +149,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
   private async answer(message: Msg, route: Route): Promise<void> {
     const { context, subject } = route;
     const working = this.working.get(context) ?? 0;
-    if (working >= REQUESTS_MAX) {
+    if (working >= this.requests_max) {
       this.respond(message, unavailable(context, 'too many requests at once'), route);
       return;
     }

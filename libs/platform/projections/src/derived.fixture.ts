@@ -87,10 +87,10 @@ export class Rig {
     this.writer = writing.writer;
   }
 
-  static async start(): Promise<Rig> {
+  static async start({ streams = 1 } = {}): Promise<Rig> {
     const folder = mkdtempSync(join(tmpdir(), 'nexusmon-derived-'));
     chmodSync(folder, 0o711); // As root, PostgreSQL runs as another user, who must get through.
-    const servers = await startComponents(join(folder, 'data'));
+    const servers = await startComponents(join(folder, 'data'), { streams });
     const { user, password } = databaseUser(servers, 'admin');
     const url = new URL(servers.database_url);
     [url.username, url.password] = [user, password];

@@ -41,6 +41,7 @@ export type AggregateMeta = Readonly<{
   born: RecordedEvent | undefined;
   /** Its last event. Nothing else of a batch is told: where batches end is chance, and rows may not show it (P1). */
   last: RecordedEvent;
+  events: readonly RecordedEvent[];
 }>;
 
 export type AggregateView<State, Command extends Message, Event extends Message, Refusal extends Rejection> = Readonly<{
@@ -97,11 +98,21 @@ export const aggregateProjection = <State, Command extends Message, Event extend
   const { initial, evolve } = aggregate.decider;
   const rowOf = (id: string, { row, state, first, last }: Folded<State>): Row => {
     const [began, ended] = [first.events[0], last.events.at(-1)];
-    const created_at = textOf(row?.['created_at'] ?? began?.time);
-    const updated_at = textOf(ended?.time);
+    if (!began || !ended) throw new RangeError(`a commit of ${id} has no events`);
+    const { correlationid: correlation_id, time: updated_at } = ended;
+    const created_at = row ? textOf(row['created_at']) : began.time;
     const position_text = last.commit.position();
-    const correlation_id = ended?.correlationid ?? id;
-    const meta = { id, position: position_text, created_at, updated_at, correlation_id, events: last.events };
+    const born = row ? undefined : began;
+    const meta = {
+      id,
+      position: position_text,
+      created_at,
+      updated_at,
+      correlation_id,
+      born,
+      last: ended,
+      events: last.events,
+    };
     return {
       [id_column]: id,
       state,

@@ -1,5 +1,6 @@
 // What may be thrown on the way to an answer, as a problem. Nothing of a fault but its kind reaches the caller (P2).
 
+import { LogReadOnly } from '@nexusmon/event-log';
 import { isDependent } from '@nexusmon/messaging';
 import { field, problem, Problem, unavailable } from './problem.js';
 
@@ -30,6 +31,7 @@ const ofFramework = (error: { code: string; statusCode?: unknown }): Problem | u
 
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
+  if (error instanceof LogReadOnly) return problem('log-read-only', error.reason);
   if (isDependent(error)) return unavailable(error.dependency, `${error.dependency} is away`);
   const framework = hasCode(error) ? ofFramework(error) : undefined;
   if (framework) return framework;

@@ -5,9 +5,12 @@
 //   D2. All state here is a cache over the log. Losing it delays a task; it never starts one twice, because the claim's
 //       expectation and its attempt number are checked where the log is written.
 //   D3. While governance is away ready tasks wait; they use up no try.
+//   D4. No commit waits long for a claim: what cannot be claimed in time is tried again later, so that the end of a task
+//       is recorded whoever is away.
 
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { Identified, Proposed } from '@nexusmon/event-log';
+import { Unavailable } from '@nexusmon/messaging';
 import {
   exists,
   readyTasks,
@@ -21,12 +24,15 @@ import type { Assignment, PollReply, PollRequest, ReportReply, ReportRequest } f
 import { MissionLog } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
 import { gaugeDispatch } from '../telemetry.js';
-import { Claiming } from './claiming.js';
+import { Claiming, type Claim as Claimed } from './claiming.js';
 import { Claims, type AttemptName, type Claim } from './claims.js';
 import { Offer, Offers } from './offers.js';
+import { Pauses } from './pauses.js';
 import { ReadyIndex } from './ready-index.js';
 
 const RETRY_DELAY_MS = 500;
+/** Well below what a commit may take in all (D4). */
+const CLAIM_MS_MAX = 1_500;
 const LEASE_CHECK_MS = 1_000;
 /** A runner that has not asked for this long is no longer counted. */
 const RUNNER_SILENT_MS = 45_000;
@@ -44,6 +50,7 @@ export class Dispatcher implements OnModuleDestroy {
   private readonly proposed = new Map<string, { offer: Offer; assignment: Assignment }>();
   private readonly stops = new Map<string, AttemptName[]>();
   private readonly runners = new Map<string, number>();
+  private readonly pauses = new Pauses(() => this.pump(this.ready.workers));
   private readonly retries = new Set<NodeJS.Timeout>();
   private readonly lease_check: NodeJS.Timeout;
   private readonly endGauges = gaugeDispatch(() => this.figures);
@@ -67,6 +74,7 @@ export class Dispatcher implements OnModuleDestroy {
     this.endGauges();
     clearInterval(this.lease_check);
     for (const timer of this.retries) clearTimeout(timer);
+    this.pauses.close();
     this.offers.closeAll();
   }
 
@@ -119,6 +127,7 @@ export class Dispatcher implements OnModuleDestroy {
     );
     for (const ended of this.claims.observe(mission_id, running, Date.now())) this.stop(ended);
     if (ready.length > 0) this.pump(ready);
+    else this.pauses.end(mission_id);
   }
 
   get figures(): { queued_tasks: number; running_tasks: number; runners: number } {
@@ -129,36 +138,47 @@ export class Dispatcher implements OnModuleDestroy {
 
   private async propose(state: Mission): Promise<readonly Identified<MissionCommand>[]> {
     if (!exists(state) || this.stopping) return [];
+    const { mission_id } = state.request;
+    if (this.pauses.has(mission_id)) return [];
     const reserved = readyTasks(state).flatMap((task) => {
       const offer = this.offers.reserve(task.plan.worker);
       return offer ? [{ task, offer }] : [];
     });
     const claims = await Promise.all(reserved.map(({ task, offer }) => this.claim(state, task, offer)));
+    if (claims.includes(undefined)) this.pauses.begin(mission_id);
+    else if (claims.length > 0) this.pauses.end(mission_id);
     return claims.flatMap((claim) => claim ?? []);
   }
 
+  /** Undefined when the task cannot be claimed now: it stays ready (D3). */
   private async claim(
     state: ExistingMission,
     task: TaskState,
     offer: Offer,
   ): Promise<Identified<MissionCommand> | undefined> {
     try {
-      const { command, assignment } = await this.claiming.claim(state, task, offer.runner_id);
+      const { command, assignment } = await this.claimInTime(state, task, offer);
       if (assignment) this.proposed.set(command.command_id, { offer, assignment });
       else offer.giveBack();
       return command;
     } catch (error) {
-      // The task stays ready (D3); an unsigned permit is an alarm, and does not start anything either.
+      // An unsigned permit is an alarm; like an absent one it does not start anything.
       offer.giveBack();
       const { mission_id } = state.request;
-      this.logger.warn({
-        msg: 'task could not be permitted, it waits',
-        mission_id,
-        task_id: task.plan.task_id,
-        err: error,
-      });
-      this.later(() => this.pump(this.ready.workers));
+      const { task_id } = task.plan;
+      this.logger.warn({ msg: 'task could not be claimed, it waits', mission_id, task_id, err: error });
       return undefined;
+    }
+  }
+
+  private async claimInTime(state: ExistingMission, task: TaskState, offer: Offer): Promise<Claimed> {
+    const late = Promise.withResolvers<never>();
+    const why = `no leave for ${task.plan.task_id} within ${CLAIM_MS_MAX} ms`;
+    const timer = setTimeout(() => late.reject(new Unavailable('governance', why)), CLAIM_MS_MAX);
+    try {
+      return await Promise.race([this.claiming.claim(state, task, offer.runner_id), late.promise]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -177,7 +197,7 @@ export class Dispatcher implements OnModuleDestroy {
       for (const mission_id of this.ready.waitingFor(worker)) {
         // One mission on its way for every slot is enough: each tells of what is left when it is back.
         if (this.nudging.size >= this.offers.slots(worker)) break;
-        if (!this.nudging.has(mission_id)) void this.nudge(mission_id);
+        if (!this.nudging.has(mission_id) && !this.pauses.has(mission_id)) void this.nudge(mission_id);
       }
   }
 
@@ -187,7 +207,7 @@ export class Dispatcher implements OnModuleDestroy {
       await this.missions.nudge(mission_id);
     } catch (error) {
       this.logger.warn({ msg: 'mission could not be dispatched, will try again', mission_id, err: error });
-      this.later(() => this.pump(this.ready.workers));
+      this.pauses.begin(mission_id);
     } finally {
       this.nudging.delete(mission_id);
       this.pump(this.ready.workers);

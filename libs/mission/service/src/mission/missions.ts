@@ -48,9 +48,10 @@ export class Missions {
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     if (state.status === 'awaiting_approval' && sovereign) {
-      const granted = await this.grantAll(state, verb);
-      if (granted.kind !== 'done' || granted.body.status !== 'accepted') return granted;
-      return this.run({ ...verb, asked: { ...asked, command_id: keyedId('cmd', asked.command_id, 'run') } });
+      // That it shall start is on record before the grant is, so that the grant starts it whenever it takes effect.
+      const wish = { ...asked, command_id: keyedId('cmd', asked.command_id, 'run') };
+      await this.missions.ask(mission_id, wish, { type: 'RunMission', data: { sovereign } });
+      return this.grantAll(state, verb);
     }
     if (state.status !== 'accepted')
       return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));

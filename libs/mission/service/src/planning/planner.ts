@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { Config } from '@nexusmon/config';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
@@ -59,12 +59,16 @@ export class Planner {
         if (typeof path !== 'string') continue;
         const found = await resolveAllowed(path, allowed_roots, forbidden_roots, realpath);
         const where = templated ? `params/${field}` : `plan/tasks/${index}/input/${field}`;
-        if (!found.allowed && !errors.some((error) => error.path === where))
-          errors.push({ path: where, message: found.message });
+        const message = found.allowed ? await notAFolder(found.path) : found.message;
+        if (message !== undefined && !errors.some((error) => error.path === where))
+          errors.push({ path: where, message });
       }
     return errors;
   }
 }
+
+const notAFolder = async (path: string): Promise<string | undefined> =>
+  (await stat(path)).isDirectory() ? undefined : 'there is a file at this path, not a folder';
 
 /** A plan that was made from a goal or a template holds what the parameters hold, some levels deeper. */
 const sizeErrors = (body: CreateBody, tasks: readonly PlannedTask[]): FieldError[] => {

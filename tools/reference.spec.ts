@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const { referencePages } = (await import(pathToFileURL(join(import.meta.dirname, 'reference.mjs')).href)) as {
+  referencePages: () => Promise<Record<string, string>>;
+};
+const pages = await referencePages();
+const sources = (pattern: string) =>
+  globSync(pattern, { cwd: ROOT, exclude: ['**/dist/**', '**/node_modules/**'] })
+    .filter((path) => !path.endsWith('.spec.ts'))
+    .map(read)
+    .join('\n');
+
+describe('the reference', () => {
+  it.each(Object.keys(pages))('has %s as its source says it (node tools/reference.mjs)', (path) => {
+    expect(read(path)).toBe(pages[path]);
+  });
+
+  it('names every metric', () => {
+    const names = sources('libs/*/**/src/**/*.ts').matchAll(/(?:(?:counter|histogram|gauge)\(|\[)\s*'(nexusmon_\w+)',/g);
+    for (const [, name] of names)
+      expect(pages['docs/reference/metrics.md']).toMatch(new RegExp(`\`${name}(_total)?\``));
+  });
+
+  it('names only settings that the start reads', () => {
+    const [, of_the_start = ''] = (pages['docs/reference/configuration.md'] ?? '').split('## Read by `npm start`');
+    const read_by_start = `${sources('tools/start/*.mjs')}${sources('libs/platform/stack/src/*.ts')}`;
+    const names = [...of_the_start.matchAll(/^\| `([A-Z0-9_]+)`/gm)].map(([, name]) => name);
+    expect(names.length).toBeGreaterThan(0);
+    expect(names.filter((name) => !read_by_start.includes(name ?? ''))).toEqual([]);
+  });
+});
