@@ -2,7 +2,7 @@
 // is nobody's failure and uses no try.
 
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument, TaskDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
 import { isEnded, Product, type Client, type Problem } from './support/product.js';
@@ -93,10 +93,11 @@ describe('while a service does not answer', () => {
     };
     for (let tries = 0; !(await known()) && tries < 300; tries++) await new Promise((wake) => setTimeout(wake, 100));
   }, 300_000);
-  afterAll(async () => {
+  afterEach(() => {
     for (const pid of stopped) process.kill(pid, 'SIGCONT');
-    await product.remove();
-  }, 60_000);
+    stopped.clear();
+  });
+  afterAll(() => product.remove(), 60_000);
 
   it('governance: nothing new starts, what runs finishes, and all goes on when it is back', async () => {
     const alone = await create(sleep('long', 2));

@@ -15,13 +15,43 @@ const sources = (pattern: string) =>
     .map(read)
     .join('\n');
 
+/** What a message says beside what differs: `<…>` and `…` stand for that. */
+const constantParts = (message: string) =>
+  message
+    .split(/<[^>]+>|…/)
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+describe('docs/operations.md', () => {
+  const page = read('docs/operations.md');
+  const messagesIn = (part: string) =>
+    [...part.matchAll(/^\| (`.*?`) +\| [^|]+\|$/gm)].flatMap(([, cell = '']) => cell.match(/(?<=`)[^`]+(?=`)/g) ?? []);
+
+  it.each([
+    ['Read-only', sources('libs/platform/event-log/src/*.ts')],
+    [
+      'When a start fails',
+      `${sources('tools/start*/*.mjs')}${read('tools/start.mjs')}${sources('libs/platform/stack/src/*.ts')}`,
+    ],
+  ])('quotes under %s only what is said', (heading, said) => {
+    const [, after = ''] = page.split(`\n## ${heading}\n`);
+    const parts = messagesIn(after.split('\n## ')[0] ?? '')
+      .flatMap(constantParts)
+      .filter((part) => /[a-z]{3}/.test(part));
+    expect(parts.length).toBeGreaterThan(3);
+    expect(parts.filter((part) => !said.includes(part))).toEqual([]);
+  });
+});
+
 describe('the reference', () => {
   it.each(Object.keys(pages))('has %s as its source says it (node tools/reference.mjs)', (path) => {
     expect(read(path)).toBe(pages[path]);
   });
 
   it('names every metric', () => {
-    const names = sources('libs/*/**/src/**/*.ts').matchAll(/(?:(?:counter|histogram|gauge)\(|\[)\s*'(nexusmon_\w+)',/g);
+    const names = sources('libs/*/**/src/**/*.ts').matchAll(
+      /(?:(?:counter|histogram|gauge)\(|\[)\s*'(nexusmon_\w+)',/g,
+    );
     for (const [, name] of names)
       expect(pages['docs/reference/metrics.md']).toMatch(new RegExp(`\`${name}(_total)?\``));
   });

@@ -6,9 +6,12 @@ import type { Database, LogFeed } from '@nexusmon/projections';
 import { processReader } from '@nexusmon/telemetry';
 import { VAULT_SUBJECTS } from '@nexusmon/vault-contract';
 import { z } from 'zod';
+import type { ContextNats } from '@nexusmon/runtime';
 import type { Services } from './http/services.js';
+import { unavailable } from './http/problem.js';
 import { problemOf } from './http/faults.js';
 
+const ROUND_TRIP_MS_MAX = 1_000;
 const KNOWN_FOR_MS = 1_000;
 /** A moment of hard work is no trouble: only a whole window of it is. */
 const BUSY_WINDOW_MS = 3_000;
@@ -41,6 +44,7 @@ export type HealthOptions = Readonly<{
   log: EventLog;
   feed: LogFeed;
   database: Database;
+  nats: ContextNats;
   services: Services;
   version: string;
 }>;
@@ -100,13 +104,14 @@ export class Health {
   private async look(): Promise<HealthDocument> {
     const { services, database, version } = this.options;
     let runners: number | undefined;
-    const [postgres, vault, missions] = await Promise.all([
+    const [nats, postgres, vault, missions] = await Promise.all([
+      this.natsCheck(),
       looked(() => database.query('select 1')),
       looked(() => services.ask(VAULT_SUBJECTS.list, { limit: 1 })),
       looked(async () => ({ runners } = (await services.ask<{ runners: number }>(MISSION_SUBJECTS.count, {})).body)),
     ]);
     const checks = {
-      nats: this.logCheck(),
+      nats,
       postgres,
       vault,
       missions,
@@ -116,13 +121,29 @@ export class Health {
     return { status: statusOf(checks), checks, version, uptime_seconds: process.uptime() };
   }
 
-  private logCheck(): Check {
-    const status = this.options.log.status();
+  /** A round trip, and what this process knows of the log. */
+  private async natsCheck(): Promise<Check> {
+    const { log, feed, nats } = this.options;
+    const trip = await looked(() => inTime(nats.connection.flush()));
+    const status = log.status();
+    if (trip.status !== 'ok') return trip;
     if (!status.writable) return { status: 'read_only', detail: status.reason };
-    const { fault } = this.options.feed;
-    return fault === undefined ? OK : { status: 'degraded', detail: fault };
+    return feed.fault === undefined ? OK : { status: 'degraded', detail: feed.fault };
   }
 }
+
+/** While the connection is lost a flush waits for its return. */
+const inTime = async (trip: Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, fail) => {
+    timer = setTimeout(() => fail(unavailable('nats', 'no round trip in time')), ROUND_TRIP_MS_MAX);
+  });
+  try {
+    await Promise.race([trip, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
 
 const workersCheck = (runners: number | undefined): HealthDocument['checks']['workers'] => {
   if (runners === undefined) return { status: 'down', detail: 'not known' };

@@ -18,6 +18,7 @@ import { isObservable, lastValueFrom, throwError, type Observable } from 'rxjs';
 import type { z } from 'zod';
 import { contextOfSubject, type HandlerExtras } from './handle.js';
 import { TRACEPARENT } from './message-client.js';
+import { Outbox } from './outbox.js';
 import { INTERNAL, isDependent } from './unavailable.js';
 
 /** Generous, since long polls and waiting answers count too. */
@@ -76,7 +77,13 @@ export class FaultsPass implements ExceptionFilter {
 
 export type ContextConnection = Readonly<{ context: string; connection: NatsConnection }>;
 
-type Route = Readonly<{ subject: string; context: string; schema: z.ZodType; handler: MessageHandler }>;
+type Route = Readonly<{
+  subject: string;
+  context: string;
+  schema: z.ZodType;
+  handler: MessageHandler;
+  outbox: Outbox;
+}>;
 
 export class NatsServer extends Server implements CustomTransportStrategy {
   private readonly subscriptions: Subscription[] = [];
@@ -101,7 +108,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
         callback(new Error(`${subject}: ${connection ? 'made without @Handle' : `this process is not ${context}`}`));
         return;
       }
-      this.subscribe(connection, { subject, context, schema, handler });
+      this.subscribe(connection, { subject, context, schema, handler, outbox: Outbox.of(connection) });
     }
     // Whoever is told that this process listens may ask at once: the server must know of it by then.
     Promise.all([...connections.values()].map((connection) => connection.flush())).then(() => callback(), callback);
@@ -160,7 +167,8 @@ export class NatsServer extends Server implements CustomTransportStrategy {
     } finally {
       requestSeconds((performance.now() - began_ms) / 1_000, { subject });
       this.working.set(context, (this.working.get(context) ?? 1) - 1);
-      if (this.idle && this.size === 0) this.idle();
+      // The answer leaves at the end of this turn: before that nobody may close the connection.
+      if (this.idle && this.size === 0) setImmediate(this.idle);
     }
   }
 
@@ -187,10 +195,15 @@ export class NatsServer extends Server implements CustomTransportStrategy {
     return unavailable(INTERNAL, 'the service failed on this request; its log says why');
   }
 
-  private respond(message: Msg, reply: Reply<unknown>, { subject }: Route): void {
+  private respond(message: Msg, reply: Reply<unknown>, route: Route): void {
     if (!message.reply) return;
+    const text = JSON.stringify(reply);
+    route.outbox.post(() => this.deliver(message, text, route));
+  }
+
+  private deliver(message: Msg, text: string, { subject }: Route): void {
     try {
-      message.respond(JSON.stringify(reply));
+      message.respond(text);
     } catch (error) {
       // Larger than the server takes, or the connection has gone: the asker learns it from this, or by waiting.
       const { unavailable: why } = this.fault(subject, error) as Unavailability;

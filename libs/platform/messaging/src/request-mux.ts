@@ -18,6 +18,8 @@ import {
   type Payload,
 } from '@nats-io/nats-core';
 
+import { Outbox } from './outbox.js';
+
 /** A time-out is late by at most this much. */
 const SWEEP_MS = 25;
 const NO_RESPONDERS = 503;
@@ -78,6 +80,7 @@ export class RequestMux {
   private sequence = 0;
   private connected = true;
   private sweep: NodeJS.Timeout | undefined;
+  private readonly outbox: Outbox;
 
   /** `inbox_prefix` is the only place where this connection's user may listen for replies. */
   constructor(
@@ -85,6 +88,7 @@ export class RequestMux {
     inbox_prefix: string,
   ) {
     this.inbox = `${createInbox(inbox_prefix)}.`;
+    this.outbox = Outbox.of(connection);
     connection.subscribe(`${this.inbox}*`, {
       callback: (error, message) => {
         if (error) this.rejectAll(() => error);
@@ -104,16 +108,8 @@ export class RequestMux {
       const reply = this.inbox + token;
       const send = () => this.connection.publish(subject, payload, headers ? { reply, headers } : { reply });
       const deadline_ms = performance.now() + timeout_ms;
-      // Sent first: what throws here (closed, too large) was never on its way and leaves nothing behind.
-      if (this.connected) send();
-      this.pending.set(token, {
-        subject,
-        timeout_ms,
-        deadline_ms,
-        resolve,
-        reject,
-        unsent: this.connected ? undefined : send,
-      });
+      this.pending.set(token, { subject, timeout_ms, deadline_ms, resolve, reject, unsent: send });
+      if (this.connected) this.outbox.post(() => this.sendOne(token));
       this.sweep ??= setInterval(() => this.expire(), SWEEP_MS);
     });
   }
@@ -167,17 +163,21 @@ export class RequestMux {
   }
 
   private sendWaiting(): void {
-    for (const [token, request] of this.pending) {
-      const { unsent } = request;
-      if (!unsent) continue;
-      request.unsent = undefined;
-      try {
-        unsent();
-      } catch (error) {
-        this.pending.delete(token);
-        request.reject(new ConnectionLost(request.subject));
-        if (!this.connection.isClosed()) throw error;
-      }
+    for (const token of this.pending.keys()) this.sendOne(token);
+  }
+
+  /** X2: what could not be sent because the line is down waits until it is back. */
+  private sendOne(token: string): void {
+    const request = this.pending.get(token);
+    if (!request?.unsent || !this.connected) return;
+    const { unsent } = request;
+    request.unsent = undefined;
+    try {
+      unsent();
+    } catch (error) {
+      // Closed, or too large: it was never on its way.
+      this.pending.delete(token);
+      request.reject(error instanceof Error ? error : new ConnectionLost(request.subject));
     }
   }
 

@@ -21,8 +21,8 @@ type CheckpointRow = { stream: number; incarnation: string; sequence: string | n
 
 export class Checkpoints {
   constructor(
-    private readonly schema: string,
-    private readonly name: string,
+    readonly schema: string,
+    readonly name: string,
   ) {}
 
   async read(sql: Sql): Promise<readonly Reached[]> {
@@ -41,19 +41,6 @@ export class Checkpoints {
          values ($1, $2, $3, 0, '') on conflict do nothing`,
         [this.name, number, incarnation],
       );
-  }
-
-  /**
-   * Moves from where this process believes it stands. False when another process has moved it meanwhile, or when the
-   * row belongs to another incarnation: then nothing of the transaction may stand.
-   */
-  async move(sql: Sql, from: number, to: Reached): Promise<boolean> {
-    const { count } = await sql.query(
-      `update ${this.schema}.checkpoint set sequence = $4, hash = $5
-       where name = $1 and stream = $2 and incarnation = $3 and sequence = $6`,
-      [this.name, to.stream, to.incarnation, to.sequence, to.hash, from],
-    );
-    return count === 1;
   }
 
   /** Moves forward to at least there; where several processes do the same work, the farthest counts. */

@@ -43,6 +43,7 @@ export interface Client {
 }
 export interface Pool {
   query<Found>(sql: string, parameters: readonly unknown[]): Promise<Answer<Found>>;
+  query<Found>(prepared: Readonly<{ name: string; text: string; values: readonly unknown[] }>): Promise<Answer<Found>>;
   connect(): Promise<Client>;
 }
 
@@ -102,6 +103,9 @@ export const mikroOptions = ({ url, user, password, connections_max, name, entit
 
 /** Injectable: the class is its own token. */
 export class Database implements Sql {
+  /** Of the prepared statements: as many as there are places that prepare one. */
+  private readonly names = new Map<string, string>();
+
   private constructor(
     readonly orm: MikroORM,
     private readonly connection: PostgreSqlConnection,
@@ -117,6 +121,19 @@ export class Database implements Sql {
     try {
       const pool = await this.pool();
       const { rows, rowCount } = await pool.query<Found>(sql, parameters);
+      return { rows, count: rowCount ?? 0 };
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** For a statement that is run again and again: parsed and planned once per connection. */
+  async prepared<Found extends Row = Row>(sql: string, parameters: readonly unknown[]): Promise<Result<Found>> {
+    const name = this.names.get(sql) ?? `nexusmon_${this.names.size}`;
+    this.names.set(sql, name);
+    try {
+      const pool = await this.pool();
+      const { rows, rowCount } = await pool.query<Found>({ name, text: sql, values: parameters });
       return { rows, count: rowCount ?? 0 };
     } catch (error) {
       throw translate(error);

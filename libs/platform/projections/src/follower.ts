@@ -3,7 +3,7 @@
 // A follower is live in a stream while the feed offers it the commit that it wants next. One that did not take in time
 // is behind: it reads on by itself until it has passed what the feed has handed out, and is live again from there.
 
-import type { FeedCommit } from './log-feed.js';
+import type { FeedCommit } from './feed-commit.js';
 
 export interface Feed {
   dispatchedOf(stream: number): number;

@@ -13,39 +13,18 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   Catalogues,
-  Commit,
   decodePosition,
   encodePosition,
-  type Aggregate,
   type LogMessage,
   type Position,
   type PositionVector,
-  type RecordedEvent,
   type StreamIdentity,
 } from '@nexusmon/event-log';
-import type { Message, Rejection } from '@nexusmon/kernel';
 import type { Keyring } from '@nexusmon/keys';
 import { gauge, type Logger } from '@nexusmon/telemetry';
+import { FeedCommit, type Readable } from './feed-commit.js';
 import { Follower, type Feed } from './follower.js';
 import { LogHalted, LogReader, type StreamStanding } from './log-reader.js';
-
-/** What of an aggregate its readers need. */
-export type Readable = Readonly<Pick<Aggregate<unknown, Message, Message, Rejection>, 'context' | 'name' | 'events'>>;
-
-/** A commit that is opened once for all who read it. */
-export class FeedCommit extends Commit {
-  private opened: Promise<readonly RecordedEvent[]> | undefined;
-
-  /** All its events, opened and in their latest version. Throws `UnknownEventVersion`. */
-  events(): Promise<readonly RecordedEvent[]> {
-    // A failure is not kept: keys that could not be fetched now may be there at the next try.
-    this.opened ??= this.open().catch((error: unknown) => {
-      this.opened = undefined;
-      throw error;
-    });
-    return this.opened;
-  }
-}
 
 export type LogFeedOptions = Readonly<{
   /** Of the user `reader`, who may follow the log and append nothing. */

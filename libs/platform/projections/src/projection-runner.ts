@@ -12,14 +12,16 @@ import { gauge, histogram, type Logger } from '@nexusmon/telemetry';
 import { Checkpoints, type Reached } from './checkpoint.js';
 import { isPassing, type Database } from './database.js';
 import type { Follower } from './follower.js';
-import { WHOLE_COMMIT, type FeedCommit, type LogFeed } from './log-feed.js';
+import { Interest, type FeedCommit } from './feed-commit.js';
+import { WHOLE_COMMIT, type LogFeed } from './log-feed.js';
 import type { OpenCommit, Projection } from './projection.js';
-import { Store, Table } from './store.js';
+import { Store, Table, type Pending } from './store.js';
+import { writeBatch } from './write-batch.js';
 import { retryDelay, sleep } from './retry.js';
 
 const BATCH_MAX = 500;
 /** Under load, batches begin this far apart: fewer and larger ones cost less. The first after a pause does not wait. */
-const TICK_MS = 20;
+const TICK_MS = 50;
 /** A checkpoint that moves over commits of others is written this often. */
 const PERSIST_MS = 1_000;
 const LAST_WAIT_MS = 5_000;
@@ -48,10 +50,12 @@ export class ProjectionRunner {
   private readonly reached = new Map<number, Reached>();
   /** What the checkpoint's rows say: behind `reached` by commits that change nothing here. */
   private readonly persisted = new Map<number, number>();
+  /** Where the checkpoint's rows are to be moved with the next write. */
+  private readonly ahead = new Map<number, Reached>();
   private persisted_ms = 0;
   private readonly waiters = new Set<Waiter>();
   private readonly stop = new AbortController();
-  private readonly kinds: ReadonlySet<string>;
+  private readonly interest: Interest;
   private follower: Follower | undefined;
   private running: Promise<void> = Promise.resolve();
   private halted: string | undefined;
@@ -66,7 +70,7 @@ export class ProjectionRunner {
   ) {
     this.checkpoints = new Checkpoints(projection.context, projection.name);
     this.tables = new Map(projection.tables.map((definition) => [definition.name, new Table(definition)]));
-    this.kinds = new Set(projection.reads.map(({ context, name }) => `${context}.${name}`));
+    this.interest = new Interest(projection.reads, projection.events);
     feed.know(projection.reads);
     this.endGauge = gauge('nexusmon_projection_lag', { says: 'Commits not yet projected.' }, () => [
       { value: this.lag(), labels: { projection: projection.name } },
@@ -143,14 +147,26 @@ export class ProjectionRunner {
     this.stop.abort();
     this.follower?.close();
     await this.running;
+    await this.persistLast();
     for (const waiter of [...this.waiters]) waiter.resolve(false);
     this.endGauge();
   }
 
   private stand(found: readonly Reached[]): void {
+    this.ahead.clear();
     for (const reached of found) {
       this.reached.set(reached.stream, reached);
       this.persisted.set(reached.stream, reached.sequence);
+    }
+  }
+
+  /** What is not written is read again by the next process, and changes nothing. */
+  private async persistLast(): Promise<void> {
+    if (this.ahead.size === 0 || this.halted !== undefined) return;
+    try {
+      await this.write([]);
+    } catch (error) {
+      this.log.warn({ msg: 'last checkpoint not written', projection: this.projection.name, error });
     }
   }
 
@@ -205,7 +221,7 @@ export class ProjectionRunner {
   /** What can be read, up to the first commit that cannot (J3). */
   private async openAll(commits: readonly FeedCommit[]): Promise<{ open: OpenCommit[]; fault: Error | undefined }> {
     const results = await Promise.allSettled(
-      commits.map(async (commit) => ({ commit, events: this.wants(commit) ? await commit.events() : [] })),
+      commits.map(async (commit) => ({ commit, events: await this.interest.eventsOf(commit) })),
     );
     const open: OpenCommit[] = [];
     for (const result of results) {
@@ -215,14 +231,19 @@ export class ProjectionRunner {
     return { open, fault: undefined };
   }
 
-  private wants({ context, aggregate }: FeedCommit): boolean {
-    return this.kinds.has(`${context}.${aggregate}`);
-  }
-
+  /**
+   * Rows are read before and outside of what writes them: if another process wrote them since, it has moved the
+   * checkpoint too, and then nothing of this stands (J2).
+   */
   private async commit(open: readonly OpenCommit[], commits: readonly FeedCommit[]): Promise<void> {
     const wanted = open.filter(({ events }) => events.length > 0);
     const ends = endsOf(commits);
-    if (wanted.length > 0 || performance.now() - this.persisted_ms > PERSIST_MS) await this.write(wanted, ends);
+    const store = new Store(this.tables, this.database);
+    if (wanted.length > 0) await this.projection.on(wanted, store);
+    const pending = store.pending();
+    for (const end of ends) this.ahead.set(end.stream, end);
+    if (pending.length > 0 || performance.now() - this.persisted_ms > PERSIST_MS) await this.write(pending);
+    store.keep();
     for (const end of ends) this.reached.set(end.stream, end);
     this.tellWaiters();
   }
@@ -232,21 +253,14 @@ export class ProjectionRunner {
     for (const waiter of [...this.waiters]) if (isAtOrAfter(vector, waiter.target)) waiter.resolve(true);
   }
 
-  private async write(wanted: readonly OpenCommit[], ends: readonly Reached[]): Promise<void> {
-    const store = await this.database.transaction(async (sql) => {
-      for (const end of ends) {
-        const from = this.persisted.get(end.stream) ?? 0;
-        if (!(await this.checkpoints.move(sql, from, end)))
-          throw new CheckpointMoved(`${this.projection.name} is not at ${from} any more`);
-      }
-      const written = new Store(this.tables, sql);
-      if (wanted.length > 0) await this.projection.on(wanted, written);
-      await written.write();
-      return written;
-    });
-    store.keep();
+  /** Rows and checkpoint stand together or not at all (J1). */
+  private async write(pending: readonly Pending[]): Promise<void> {
+    const moves = [...this.ahead.values()].map((to) => ({ ...to, before: this.persisted.get(to.stream) ?? 0 }));
+    if (!(await writeBatch(this.database, this.checkpoints, moves, pending)))
+      throw new CheckpointMoved(`${this.projection.name} was moved by another process`);
     this.persisted_ms = performance.now();
-    for (const { stream, sequence } of ends) this.persisted.set(stream, sequence);
+    for (const { stream, sequence } of moves) this.persisted.set(stream, sequence);
+    this.ahead.clear();
   }
 
   /** J2. Also after a commit whose end was not known: it may have stood. */

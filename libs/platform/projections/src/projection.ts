@@ -6,7 +6,7 @@
 import { messageOf, type Aggregate, type RecordedEvent } from '@nexusmon/event-log';
 import type { Message, Rejection } from '@nexusmon/kernel';
 import type { Row } from './database.js';
-import type { FeedCommit, Readable } from './log-feed.js';
+import type { FeedCommit, Readable } from './feed-commit.js';
 import type { Store, TableDefinition } from './store.js';
 
 /** A commit with its events opened. */
@@ -18,8 +18,10 @@ export type Projection = Readonly<{
   /** Whose schema and role it uses. */
   context: string;
   reads: readonly Readable[];
+  /** Names of the events it wants; all of what it reads unless given. Others are not even opened. */
+  events?: readonly string[];
   tables: readonly TableDefinition[];
-  /** Folds a batch. Called again with the same commits when the transaction did not stand. */
+  /** Folds a batch. Called again with the same commits when what it wrote did not stand. */
   on: (commits: readonly OpenCommit[], store: Store) => Promise<void> | void;
 }>;
 
@@ -83,6 +85,9 @@ const textOf = (value: unknown): string => {
   return value;
 };
 
+/** An aggregate's first commit names none before it: there cannot be a row of it yet, and none is asked for. */
+const hasEarlier = ({ commit }: OpenCommit): boolean => commit.previous !== '';
+
 type Folded<State> = { row: Row | undefined; state: State; last: OpenCommit; first: OpenCommit };
 
 /** Folds each aggregate with its own decider. */
@@ -134,12 +139,12 @@ export const aggregateProjection = <State, Command extends Message, Event extend
       const own = commits.filter(
         ({ commit }) => commit.context === aggregate.context && commit.aggregate === aggregate.name,
       );
-      await rows.load(own.map(({ commit }) => [commit.id]));
+      await rows.load(own.filter(hasEarlier).map(({ commit }) => [commit.id]));
       const folded = new Map<string, Folded<State>>();
       for (const each of own) {
         const { id } = each.commit;
         const known = folded.get(id);
-        const row = known ? known.row : await rows.get(id);
+        const row = known ? known.row : hasEarlier(each) ? await rows.get(id) : undefined;
         const before = known ? known.state : ((row?.['state'] as State | undefined) ?? initial);
         // The catalogue that opened these events is the one that the decider was written for.
         const state = each.events.reduce((sum, event) => evolve(sum, messageOf(event) as Event), before);

@@ -5,7 +5,7 @@ import { jetstreamManager, jetstream, RetentionPolicy } from '@nats-io/jetstream
 import { silentLogger } from '@nexusmon/telemetry';
 import { other, add, Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
 import { digestTable } from './digest.js';
-import type { FeedCommit } from './log-feed.js';
+import type { FeedCommit } from './feed-commit.js';
 import { LogReader } from './log-reader.js';
 
 let rig: Rig;

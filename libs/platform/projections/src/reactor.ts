@@ -10,7 +10,8 @@ import { counter, gauge, withTraceparent, type Logger } from '@nexusmon/telemetr
 import { Checkpoints, type Reached } from './checkpoint.js';
 import type { Database } from './database.js';
 import type { Follower } from './follower.js';
-import type { FeedCommit, LogFeed, Readable } from './log-feed.js';
+import { Interest, type FeedCommit, type Readable } from './feed-commit.js';
+import type { LogFeed } from './log-feed.js';
 import { beginAt, checkpointFault, endsOf, type ProjectionRunner } from './projection-runner.js';
 import { retryDelay, sleep } from './retry.js';
 
@@ -32,7 +33,7 @@ export type Reactor = Readonly<{
 const TAKEN_MAX = 64;
 /** How far the first event that has not succeeded may lie behind the newest that is worked on. */
 const OPEN_MAX = 512;
-const PERSIST_MS = 250;
+const PERSIST_MS = 1_000;
 const PROJECTED_WAIT_MS = 1_000;
 
 const reactorRetries = counter('nexusmon_reactor_retries', { says: 'Events that a reactor had to be given again.' });
@@ -42,8 +43,7 @@ type Work = { readonly commit: FeedCommit; done: boolean };
 export class ReactorRunner {
   private readonly checkpoints: Checkpoints;
   private readonly reached = new Map<number, Reached>();
-  private readonly wanted: ReadonlySet<string> | undefined;
-  private readonly kinds: ReadonlySet<string>;
+  private readonly interest: Interest;
   private readonly stop = new AbortController();
   private readonly open: Work[] = [];
   /** The last work of each aggregate, so that its next waits for it (A2). */
@@ -64,8 +64,7 @@ export class ReactorRunner {
     private readonly log: Logger,
   ) {
     this.checkpoints = new Checkpoints(reactor.context, `reactor:${reactor.name}`);
-    this.kinds = new Set(reactor.reads.map(({ context, name }) => `${context}.${name}`));
-    this.wanted = reactor.events && new Set(reactor.events);
+    this.interest = new Interest(reactor.reads, reactor.events);
     feed.know(reactor.reads);
     this.endGauge = gauge('nexusmon_reactor_open', { says: 'Commits a reactor works on.' }, () => [
       { value: this.open.length, labels: { reactor: reactor.name } },
@@ -121,8 +120,8 @@ export class ReactorRunner {
   }
 
   private begin(commit: FeedCommit): void {
-    const { context, aggregate, id } = commit;
-    const wanted = this.kinds.has(`${context}.${aggregate}`);
+    const { aggregate, id } = commit;
+    const wanted = this.interest.has(commit);
     const work: Work = { commit, done: !wanted };
     this.open.push(work);
     if (!wanted) return;
@@ -140,7 +139,7 @@ export class ReactorRunner {
     const { commit } = work;
     let from = 0;
     work.done = await this.untilDone(commit.subject, async () => {
-      const events = (await commit.events()).filter(({ name }) => this.wanted?.has(name) ?? true);
+      const events = await this.interest.eventsOf(commit);
       if (events.length > 0) await this.projected(commit);
       for (const event of events.slice(from)) {
         await withTraceparent(event.traceparent, () => this.reactor.react(event, commit));

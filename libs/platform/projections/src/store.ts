@@ -26,8 +26,13 @@ type Change = Row | undefined;
 
 const keyText = (key: Key): string => (key.length === 1 ? String(key[0]) : JSON.stringify(key));
 
+/** What one batch makes of one table. Removed rows are told by their keys alone. */
+export type Pending = Readonly<{ table: Table; rows: readonly Row[]; removed: readonly Row[] }>;
+
 /** One table during one batch. */
 export class TableStore {
+  /** What was read for this batch: kept here too, because the cache may let go of any row at any time. */
+  private readonly read = new Map<string, Change>();
   private readonly changes = new Map<string, Readonly<{ key: Key; row: Change }>>();
 
   constructor(
@@ -41,17 +46,21 @@ export class TableStore {
     const change = this.changes.get(text);
     if (change) return change.row;
     await this.load([key]);
-    return this.table.cached(text);
+    return this.read.get(text);
   }
 
   /** Fetches many rows at once, where a batch knows which it will need. */
   async load(keys: readonly Key[]): Promise<void> {
-    const missing = new Map(
-      keys
-        .map((key) => [keyText(key), key] as const)
-        .filter(([text]) => !this.changes.has(text) && !this.table.holds(text)),
-    );
-    if (missing.size > 0) await this.table.fetch(this.sql, [...missing.values()]);
+    const missing = new Map<string, Key>();
+    for (const key of keys) {
+      const text = keyText(key);
+      if (this.changes.has(text) || this.read.has(text)) continue;
+      if (this.table.holds(text)) this.read.set(text, this.table.cached(text));
+      else missing.set(text, key);
+    }
+    if (missing.size === 0) return;
+    const found = await this.table.fetch(this.sql, [...missing.values()]);
+    for (const text of missing.keys()) this.read.set(text, found.get(text));
   }
 
   put(row: Row): void {
@@ -63,15 +72,20 @@ export class TableStore {
     this.changes.set(keyText(key), { key, row: undefined });
   }
 
-  async write(): Promise<void> {
-    const rows = [...this.changes.values()].flatMap(({ row }) => (row ? [row] : []));
-    const removed = [...this.changes.values()].flatMap(({ key, row }) => (row ? [] : [key]));
-    if (rows.length > 0) await this.table.upsert(this.sql, rows);
-    if (removed.length > 0) await this.table.remove(this.sql, removed);
+  /** What has to be written; undefined when nothing has. */
+  pending(): Pending | undefined {
+    if (this.changes.size === 0) return undefined;
+    const changes = [...this.changes.values()];
+    return {
+      table: this.table,
+      rows: changes.flatMap(({ row }) => (row ? [row] : [])),
+      removed: changes.flatMap(({ key, row }) => (row ? [] : [this.table.keyRow(key)])),
+    };
   }
 
-  /** Once the transaction stands (S2). */
+  /** Once what was pending stands (S2). */
   keep(): void {
+    for (const [text, row] of this.read) this.table.remember(text, row);
     for (const [text, { row }] of this.changes) this.table.remember(text, row);
   }
 }
@@ -79,7 +93,7 @@ export class TableStore {
 /** One table of one projection for as long as the process lives. */
 export class Table {
   private readonly cache: LRUCache<string, Readonly<{ row: Change }>>;
-  private upsertSql: string | undefined;
+  private columns: readonly string[] | undefined;
   private readonly keys: string;
 
   constructor(private readonly definition: TableDefinition) {
@@ -115,48 +129,51 @@ export class Table {
     this.cache.clear();
   }
 
-  async fetch(sql: Sql, keys: readonly Key[]): Promise<void> {
-    const { name, key } = this.definition;
-    const asked = keys.map((values) => Object.fromEntries(key.map((column, index) => [column, values[index]])));
+  async fetch(sql: Sql, keys: readonly Key[]): Promise<ReadonlyMap<string, Row>> {
+    const { name } = this.definition;
+    const asked = keys.map((values) => this.keyRow(values));
     const { rows } = await sql.query(
       `select * from ${name} where (${this.keys}) in
          (select ${this.keys} from json_populate_recordset(null::${name}, $1::json))`,
       [JSON.stringify(asked)],
     );
-    const found = new Map(rows.map((row) => [keyText(this.keyOf(row)), row]));
-    for (const values of keys) this.remember(keyText(values), found.get(keyText(values)));
+    return new Map(rows.map((row) => [keyText(this.keyOf(row)), row]));
   }
 
-  async upsert(sql: Sql, rows: readonly Row[]): Promise<void> {
-    this.upsertSql ??= await this.upsertStatement(sql);
-    await sql.query(this.upsertSql, [JSON.stringify(rows)]);
+  get name(): string {
+    return this.definition.name;
   }
 
-  async remove(sql: Sql, keys: readonly Key[]): Promise<void> {
+  keyRow(key: Key): Row {
+    return Object.fromEntries(this.definition.key.map((column, index) => [column, key[index]]));
+  }
+
+  /** Inserts or replaces the rows that `parameter` holds as a JSON array, where `condition` is true. */
+  async upsertSql(sql: Sql, parameter: string, condition: string): Promise<string> {
+    this.columns ??= await this.readColumns(sql);
     const { name, key } = this.definition;
-    const gone = keys.map((values) => Object.fromEntries(key.map((column, index) => [column, values[index]])));
-    await sql.query(
-      `delete from ${name} where (${this.keys}) in
-         (select ${this.keys} from json_populate_recordset(null::${name}, $1::json))`,
-      [JSON.stringify(gone)],
-    );
+    const others = this.columns.filter((column) => !key.includes(column));
+    const list = this.columns.map((column) => `"${column}"`).join(', ');
+    const changes = others.map((column) => `"${column}" = excluded."${column}"`).join(', ');
+    return `insert into ${name} (${list})
+      select ${list} from json_populate_recordset(null::${name}, ${parameter}::json) where ${condition}
+      on conflict (${this.keys}) do ${others.length > 0 ? `update set ${changes}` : 'nothing'}`;
+  }
+
+  removeSql(parameter: string, condition: string): string {
+    const { name } = this.definition;
+    return `delete from ${name} where ${condition} and (${this.keys}) in
+      (select ${this.keys} from json_populate_recordset(null::${name}, ${parameter}::json))`;
   }
 
   /** Every column is written: a row holds what its events say and nothing that a default or a trigger adds. */
-  private async upsertStatement(sql: Sql): Promise<string> {
-    const { name, key } = this.definition;
+  private async readColumns(sql: Sql): Promise<readonly string[]> {
     const { rows } = await sql.query<{ attname: string }>(
       `select attname from pg_attribute
        where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
-      [name],
+      [this.definition.name],
     );
-    const columns = rows.map(({ attname }) => attname);
-    const others = columns.filter((column) => !key.includes(column));
-    const list = columns.map((column) => `"${column}"`).join(', ');
-    const changes = others.map((column) => `"${column}" = excluded."${column}"`).join(', ');
-    return `insert into ${name} (${list})
-      select ${list} from json_populate_recordset(null::${name}, $1::json)
-      on conflict (${this.keys}) do ${others.length > 0 ? `update set ${changes}` : 'nothing'}`;
+    return rows.map(({ attname }) => attname);
   }
 }
 
@@ -179,8 +196,10 @@ export class Store {
     return opened;
   }
 
-  async write(): Promise<void> {
-    for (const table of this.open.values()) await table.write();
+  /** In the order of the tables' names, so that two writers never wait for each other. */
+  pending(): readonly Pending[] {
+    const pending = [...this.open.values()].flatMap((table) => table.pending() ?? []);
+    return pending.toSorted((a, b) => (a.table.name < b.table.name ? -1 : 1));
   }
 
   keep(): void {

@@ -44,6 +44,9 @@ export class VaultAway extends Error {
   override readonly name = 'VaultAway';
 }
 
+/** The vault says this much at once. Who has had no word for so long when the time is up was kept waiting by it. */
+const SILENT_MS_MAX = 1_000;
+
 /** One step that may find the vault away. */
 class Away extends Error {}
 
@@ -75,17 +78,17 @@ export class ArtifactKeeper {
     const sha256 = sha256Hex(bytes);
     return this.untilAnswered(signal, async () => {
       await this.upload(sha256, bytes, signal);
-      const { artifact_id } = await this.record(kept, name, sha256);
+      const { artifact_id } = await this.record(kept, name, sha256, signal);
       return { artifact_id, name, sha256, size: bytes.byteLength, media_type };
     });
   }
 
   async read(artifact_id: string, mission_id: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     return this.untilAnswered(signal, async () => {
-      const opened = done(
-        await this.vault.request<{ artifact: ArtifactDocument; url: string }>(VAULT_SUBJECTS.open, { artifact_id }),
-      );
-      const { artifact, url } = opened;
+      const opened = this.vault.request<{ artifact: ArtifactDocument; url: string }>(VAULT_SUBJECTS.open, {
+        artifact_id,
+      });
+      const { artifact, url } = done(await whileWanted(opened, signal));
       if (artifact.mission_id !== mission_id)
         throw new WorkerFault(`${artifact_id} is an artifact of another mission`, false);
       if (artifact.size > ARTIFACT_IN_MEMORY_BYTES_MAX)
@@ -99,15 +102,14 @@ export class ArtifactKeeper {
 
   private async upload(sha256: string, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     const size = bytes.byteLength;
-    const target = done(
-      await this.vault.request<z.infer<typeof uploadTarget>>(VAULT_SUBJECTS.begin_upload, { sha256, size }),
-    );
+    const begun = this.vault.request<z.infer<typeof uploadTarget>>(VAULT_SUBJECTS.begin_upload, { sha256, size });
+    const target = done(await whileWanted(begun, signal));
     if (target.present) return;
     if (target.url === undefined) throw new Error('the vault neither has the bytes nor says where to put them');
     await transfer('an upload', target.url, { method: 'PUT', body: bytes as Uint8Array<ArrayBuffer> }, signal);
   }
 
-  private async record(kept: Kept, name: string, sha256: string): Promise<ArtifactDocument> {
+  private async record(kept: Kept, name: string, sha256: string, signal: AbortSignal): Promise<ArtifactDocument> {
     const { producer, media_type, kind, bytes, inputs } = kept;
     const { mission_id, task_id, attempt } = producer;
     const command: RecordArtifact = {
@@ -120,8 +122,9 @@ export class ArtifactKeeper {
       ...producer,
       inputs: [...inputs],
     };
+    const options = { timeout_ms: RECORD_TIMEOUT_MS };
     return done(
-      await this.vault.request<ArtifactDocument>(VAULT_SUBJECTS.record, command, { timeout_ms: RECORD_TIMEOUT_MS }),
+      await whileWanted(this.vault.request<ArtifactDocument>(VAULT_SUBJECTS.record, command, options), signal),
     );
   }
 
@@ -141,6 +144,22 @@ export class ArtifactKeeper {
     }
   }
 }
+
+/** Waits for an answer of the vault until the attempt's time is up. */
+const whileWanted = async <Body>(answer: Promise<Reply<Body>>, signal: AbortSignal): Promise<Reply<Body>> => {
+  const asked_ms = performance.now();
+  const over = Promise.withResolvers<never>();
+  const end = () => {
+    const silent = performance.now() - asked_ms > SILENT_MS_MAX;
+    over.reject(silent ? new VaultAway('the vault was away') : new KeepingStopped('told to stop'));
+  };
+  signal.addEventListener('abort', end);
+  try {
+    return await Promise.race([answer, over.promise]);
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+};
 
 /** One HTTP exchange with the storage, to its end. Whatever goes wrong with it, the storage is away. */
 const transfer = async (

@@ -1,0 +1,55 @@
+import { Commit, parseType, UnknownEventVersion, type Aggregate, type RecordedEvent } from '@nexusmon/event-log';
+import type { Message, Rejection } from '@nexusmon/kernel';
+
+/** What of an aggregate its readers need. */
+export type Readable = Readonly<Pick<Aggregate<unknown, Message, Message, Rejection>, 'context' | 'name' | 'events'>>;
+
+/** A commit that is opened once for all who read it. */
+export class FeedCommit extends Commit {
+  private opened: Promise<readonly RecordedEvent[]> | undefined;
+  private named: readonly string[] | undefined;
+
+  /** What its events are called, without opening them. */
+  get names(): readonly string[] {
+    this.named ??= this.stored.map(({ type }) => {
+      const parts = parseType(type);
+      if (!parts) throw new UnknownEventVersion(type);
+      return parts.name;
+    });
+    return this.named;
+  }
+
+  /** All its events, opened and in their latest version. Throws `UnknownEventVersion`. */
+  events(): Promise<readonly RecordedEvent[]> {
+    // A failure is not kept: keys that could not be fetched now may be there at the next try.
+    this.opened ??= this.open().catch((error: unknown) => {
+      this.opened = undefined;
+      throw error;
+    });
+    return this.opened;
+  }
+}
+
+/** Which commits, and which of their events, somebody reads. */
+export class Interest {
+  private readonly kinds: ReadonlySet<string>;
+  private readonly wanted: ReadonlySet<string> | undefined;
+
+  constructor(reads: readonly Readable[], events: readonly string[] | undefined) {
+    this.kinds = new Set(reads.map(({ context, name }) => `${context}.${name}`));
+    this.wanted = events && new Set(events);
+  }
+
+  has(commit: FeedCommit): boolean {
+    const { wanted } = this;
+    if (!this.kinds.has(`${commit.context}.${commit.aggregate}`)) return false;
+    return wanted === undefined || commit.names.some((name) => wanted.has(name));
+  }
+
+  /** The wanted events of a commit; others are not opened. */
+  async eventsOf(commit: FeedCommit): Promise<readonly RecordedEvent[]> {
+    const { wanted } = this;
+    if (!this.has(commit)) return [];
+    return wanted === undefined ? commit.events() : commit.open(({ name }) => wanted.has(name));
+  }
+}
