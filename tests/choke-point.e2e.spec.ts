@@ -176,6 +176,50 @@ describe('without a grant', () => {
     await expectUnstarted(mission);
   });
 
+  describe('governance gives the mission service no permit', () => {
+    const manifest = { worker_version: '1.0.0', worker_digest: DIGEST };
+    const ask = async (mission: MissionDocument, changed: object, verdict?: object) => {
+      const { mission_id, plan_digest } = mission;
+      type Events = { data: { type: string; data: { verdict: { claims: object; signature: string } } }[] };
+      const { body } = await operator.get<Events>(`/v1/engine/missions/${mission_id}/events`);
+      const gated = body.data.find(({ type }) => type.includes('.MissionGated.'));
+      const request = {
+        effect: {
+          ...named(mission),
+          worker: 'system.echo',
+          ...manifest,
+          input_digest: DIGEST,
+          limits: { timeout_seconds: 30, output_bytes_max: 1024 },
+          egress: [],
+          rank: 'E',
+          ...changed,
+        },
+        verdict: verdict ?? gated?.data.verdict,
+        plan_digest,
+        task_gate: false,
+        derived_input: false,
+      };
+      const message = JSON.stringify({ requests: [request] });
+      const reply = await connections[1]?.request('qry.governance.authorize', message, { timeout: 5_000 });
+      return reply?.json<{ body: { answers: { kind: string; code?: string }[] } }>().body.answers[0];
+    };
+
+    it.each(['A', 'S'])('that understates rank %s', async (rank) => {
+      const mission = await waiting(rank);
+      expect(await ask(mission, { rank: 'E' })).toMatchObject({ kind: 'refused', code: 'rank-understated' });
+      expect(await ask(mission, { rank })).toMatchObject({ kind: 'refused', code: 'approval-missing' });
+    });
+
+    it('on a verdict of its own, or on that of another mission', async () => {
+      const [mission, other] = [await waiting('A'), await waiting('A')];
+      const claims = { ...mission.decision, effective_rank: 'E' };
+      const { approval_id: _, gate_outcome: __, ...forged } = claims as Record<string, unknown>;
+      const own = { claims: forged, signature: 'A'.repeat(86) };
+      expect(await ask(mission, {}, own)).toMatchObject({ kind: 'refused', code: 'verdict-forged' });
+      expect(await ask(mission, { mission_id: other.mission_id })).toMatchObject({ code: 'verdict-mismatch' });
+    });
+  });
+
   it.each(ranked(Object.keys(ROUTES)))(
     'nothing of rank %s starts by %s, without the operator key',
     async (rank, route) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -62,5 +62,26 @@ describe('the reference', () => {
     const names = [...of_the_start.matchAll(/^\| `([A-Z0-9_]+)`/gm)].map(([, name]) => name);
     expect(names.length).toBeGreaterThan(0);
     expect(names.filter((name) => !read_by_start.includes(name ?? ''))).toEqual([]);
+  });
+});
+
+describe('a link in a page', () => {
+  const pages_with_links = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+  /** As GitHub makes it of a heading. */
+  const anchorOf = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-');
+  const anchorsOf = (path: string) =>
+    [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+
+  it.each(pages_with_links)('of %s leads to something', (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)];
+    const lost = links.filter(([, to = '', anchor]) => {
+      const target = to === '' ? page : join(dirname(page), to);
+      return !existsSync(join(ROOT, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor));
+    });
+    expect(lost.map(([link]) => link)).toEqual([]);
   });
 });

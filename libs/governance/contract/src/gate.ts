@@ -41,6 +41,8 @@ export type JudgeRequest = z.infer<typeof judgeRequest>;
 
 export const permitRequest = z.strictObject({
   effect,
+  /** Governance's own word on the mission: what rank it is of is read there, not in the effect. */
+  verdict,
   plan_digest: digest,
   /** The approval of the mission, where it has one. */
   approval_id: approval_id.optional(),

@@ -11,6 +11,9 @@ import type { PermitRequest } from '@nexusmon/governance-contract';
 import type { Approval } from './approval.js';
 import { isHighRank, rankPolicyOf, type Policy } from './policy.js';
 
+/** A request whose verdict has been found to be governance's own. */
+type Judged = Omit<PermitRequest, 'verdict'> & Readonly<{ effect_digest: string }>;
+
 export type PermitRuling =
   /** `approval_id`: the grant that the attempt rests on, where it needs one. */
   | Readonly<{ kind: 'permitted'; approval_id?: string }>
@@ -19,7 +22,7 @@ export type PermitRuling =
 
 /** `approvals`: those that the request names, by id. `effect_digest`: of what is about to be done. */
 export const permitRuling = (
-  request: PermitRequest & Readonly<{ effect_digest: string }>,
+  request: Judged,
   approvals: ReadonlyMap<string, Approval>,
   policy: Policy,
 ): PermitRuling => {
@@ -47,7 +50,7 @@ export const permitRuling = (
 
 /** The grant of this approval, if it is one for this plan and, for a task, for this effect. */
 const grantFor = (
-  { effect, plan_digest, effect_digest }: PermitRequest & Readonly<{ effect_digest: string }>,
+  { effect, plan_digest, effect_digest }: Judged,
   approvals: ReadonlyMap<string, Approval>,
   approval_id: string | undefined,
   task_id: string | undefined,

@@ -68,7 +68,7 @@ const evolveMission = (state: ExistingMission, event: Exclude<LaterEvent, TaskEv
 };
 
 const gated = (state: ExistingMission, { verdict, approval_id }: EventData<'MissionGated'>): ExistingMission => {
-  const judged = { ...state, verdict: verdict.claims };
+  const judged = { ...state, verdict: verdict.claims, verdict_signature: verdict.signature };
   if (verdict.claims.outcome === 'blocked') return { ...judged, status: 'suggested' };
   if (verdict.claims.outcome !== 'needs_approval' || approval_id === undefined) return judged;
   return { ...judged, status: 'awaiting_approval', approval: { status: 'pending', approval_id } };

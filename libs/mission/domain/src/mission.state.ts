@@ -59,6 +59,8 @@ export type ExistingMission = Readonly<{
   held: boolean;
   created_at: string;
   verdict?: VerdictClaims;
+  /** Governance's signature under `verdict`. */
+  verdict_signature?: string;
   approval?: MissionApproval;
   started_at?: string;
   ended_at?: string;

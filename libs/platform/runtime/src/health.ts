@@ -19,8 +19,15 @@ const withinTime = async (probe: Probe): Promise<string | undefined> => {
   }
 };
 
+/** `read_only`: all is well but that the log may not be written, and somebody has to look at why. */
+export type HealthStatus = 'ok' | 'read_only' | 'down';
+
 export type HealthReport = Readonly<{
+  status: HealthStatus;
+  /** Everything can be done. */
   ready: boolean;
+  /** Why the log may not be written, where only that is wrong. */
+  read_only?: string;
   /** Every probe by name; absent reasons mean that all is well. */
   checks: Readonly<Record<string, Readonly<{ ok: boolean; reason?: string }>>>;
   details: Readonly<Record<string, unknown>>;
@@ -29,12 +36,19 @@ export type HealthReport = Readonly<{
 /** Injectable: the class is its own token. */
 export class Health {
   private readonly probes = new Map<string, Probe>();
+  private readonly writes = new Set<string>();
   private readonly details = new Map<string, Detail>();
   private stopping = false;
 
   /** `probe` says why the process cannot serve; undefined when it can. */
   addProbe(name: string, probe: Probe): void {
     this.probes.set(name, probe);
+  }
+
+  /** As `addProbe`, for what keeps the process from writing and from nothing else. */
+  addWriteProbe(name: string, probe: Probe): void {
+    this.writes.add(name);
+    this.addProbe(name, probe);
   }
 
   /** Figures for people; they decide nothing. */
@@ -54,14 +68,20 @@ export class Health {
         return [name, reason === undefined ? { ok: true } : { ok: false, reason }] as const;
       }),
     );
+    const failed = found.filter(([, { ok }]) => !ok);
+    const status = this.statusOf(failed.map(([name]) => name));
+    const read_only = status === 'read_only' ? failed[0]?.[1].reason : undefined;
     return {
-      ready: !this.stopping && found.every(([, { ok }]) => ok),
+      status,
+      ready: status === 'ok',
+      ...(read_only === undefined ? {} : { read_only }),
       checks: Object.fromEntries(found),
       details: Object.fromEntries([...this.details].map(([name, detail]) => [name, detail()])),
     };
   }
 
-  async ready(): Promise<boolean> {
-    return (await this.report()).ready;
+  private statusOf(failed: readonly string[]): HealthStatus {
+    if (this.stopping || failed.some((name) => !this.writes.has(name))) return 'down';
+    return failed.length > 0 ? 'read_only' : 'ok';
   }
 }

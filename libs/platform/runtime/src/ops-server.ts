@@ -1,5 +1,10 @@
-// Ops server: /ready, /health and /metrics of this process, on 127.0.0.1 only and without a credential: nothing here
-// changes anything, and nothing here is anybody's data.
+// Ops server: what this process says about itself, on 127.0.0.1 only and without a credential: nothing here changes
+// anything, and nothing here is anybody's data.
+//
+//   /ready    200 when everything can be done: where new work may be sent.
+//   /up       200 also when the log may only be read: a restart would mend nothing.
+//   /health   the same in detail.
+//   /metrics  for Prometheus.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
@@ -45,12 +50,15 @@ export class OpsServer {
     const path = (request.url ?? '/').split('?', 1)[0];
     if (path === '/metrics') serveMetrics(request, response);
     else if (path === '/ready') {
-      const ready = await this.health.ready();
+      const { ready } = await this.health.report();
       send(response, ready ? 200 : 503, { ready });
+    } else if (path === '/up') {
+      const { status, read_only } = await this.health.report();
+      send(response, status === 'down' ? 503 : 200, { status, ...(read_only === undefined ? {} : { read_only }) });
     } else if (path === '/health') {
       const report = await this.health.report();
       send(response, report.ready ? 200 : 503, { service: this.name, process: this.reading(), ...report });
-    } else send(response, 404, { detail: 'there are /ready, /health and /metrics' });
+    } else send(response, 404, { detail: 'there are /ready, /up, /health and /metrics' });
   }
 }
 

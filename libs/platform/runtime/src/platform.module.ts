@@ -14,6 +14,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { Derived } from './derived.js';
 import { DerivationModule } from './derivation.module.js';
 import { Health } from './health.js';
+import { healthHandlerOf } from './health.handler.js';
 import { Fatal } from './process.module.js';
 import { ProcessRegistry } from './registry.js';
 
@@ -106,7 +107,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
         onFatal: (error) => fatal.raise(error),
       });
       registry.deciders.push({ context, log, database });
-      health.addProbe(`log.${context}`, () => {
+      health.addWriteProbe(`log.${context}`, () => {
         const status = log.status();
         return status.writable ? undefined : status.reason;
       });
@@ -141,6 +142,7 @@ export class PlatformModule {
     const module: DynamicModule = {
       module: ContextPlatform,
       imports: decides ? [DerivationModule] : [],
+      controllers: [healthHandlerOf(context)],
       providers: [...messaging(context), ...(decides ? deciding(context, options ?? {}) : [])],
       exports: [...OWN, ...(decides ? DECIDERS_OWN : [])],
     };

@@ -29,7 +29,7 @@ import { firstVersion, sealed, type Reply } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
 import { z } from 'zod';
-import { Derived, PlatformModule, startService, type RunningService } from './index.js';
+import { Derived, PlatformModule, startService, type HealthReport, type RunningService } from './index.js';
 
 const servers = await testServers();
 
@@ -195,6 +195,15 @@ describe('a process', () => {
     };
     expect(Object.entries(health.checks).filter(([, { ok }]) => !ok)).toEqual([]);
     expect([response.status, await response.json()]).toEqual([200, { ready: true }]);
+  });
+
+  it('tells another context how it is', async () => {
+    const { client } = service.app.get(Asker, { strict: false });
+    const reply = await client.request<HealthReport>('qry.mission.health', {});
+    expect(reply).toMatchObject({ kind: 'done', body: { status: 'ok', checks: { 'log.mission': { ok: true } } } });
+    expect(reply).toMatchObject({
+      body: { details: { projections: { 'mission.runtime_counter': { lag: expect.any(Number) } } } },
+    });
   });
 
   it('shows its figures', async () => {

@@ -4,6 +4,8 @@
 //       what this process sees happen. A token alone opens nothing.
 //   A2. A session that is used by another client than the one it was opened for ends.
 //   A3. A cookie counts for writes only from our own origin or a listed one.
+//   A4. While the log is read-only a session lasts a quarter of an hour, in this process alone: enough to look and see
+//       why. It can write nothing, since nothing can.
 
 import {
   bindingMatches,
@@ -11,10 +13,11 @@ import {
   type BindingMode,
   toDocument,
   type ExistingSession,
+  type SessionCommand,
   type SessionState,
 } from '@nexusmon/access-domain';
-import { SESSION_DAYS } from '@nexusmon/access-contract';
-import { newId, type EventLog } from '@nexusmon/event-log';
+import { SESSION_DAYS, type Binding } from '@nexusmon/access-contract';
+import { LogReadOnly, newId, type EventLog, type Untimed } from '@nexusmon/event-log';
 import type { Keyring } from '@nexusmon/keys';
 import { session_id as sessionId } from '@nexusmon/shared-contract';
 import type { FastifyRequest } from 'fastify';
@@ -35,6 +38,8 @@ const DAY_MS = 86_400_000;
 /** How old this process's knowledge of a session may be (A1). */
 export const KNOWN_FOR_MS = 4_000;
 const KNOWN_MAX = 10_000;
+const READ_ONLY_SESSION_MS = 900_000;
+const IN_MEMORY_MAX = 1_000;
 
 export type SessionOptions = Readonly<{
   log: EventLog;
@@ -45,10 +50,13 @@ export type SessionOptions = Readonly<{
   origins: Origins;
 }>;
 
+type OpenOrder = Extract<Untimed<SessionCommand>, { type: 'OpenSession' }>;
+type Begun = Readonly<{ session_id: string; expires_at_ms: number; position: string | undefined }>;
 type Credential = Readonly<{ token: string; from: 'header' | 'cookie' }>;
 
 export class Sessions {
   private readonly known = new LRUCache<string, SessionState>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
+  private readonly in_memory = new LRUCache<string, SessionState>({ max: IN_MEMORY_MAX, ttl: READ_ONLY_SESSION_MS });
 
   constructor(private readonly options: SessionOptions) {}
 
@@ -68,29 +76,54 @@ export class Sessions {
   }
 
   async open(request: FastifyRequest) {
-    const { log, keyring, tokens } = this.options;
     const { origin } = request.headers;
     if (origin !== undefined) this.checkOrigin(request, origin);
-    const session_id = newId('ses');
     const now_ms = Date.now();
-    const expires_at_ms = now_ms + SESSION_DAYS * DAY_MS;
-    const expires_at = new Date(expires_at_ms).toISOString();
-    const binding = this.bindingOf(request);
+    const { session_id, expires_at_ms, position } = await this.begin(this.bindingOf(request), now_ms);
+    const token = await this.options.tokens.issue({ session_id, account: ACCOUNT, expires_at_ms }, now_ms);
+    const cookie = this.cookie(request, token, Math.floor((expires_at_ms - now_ms) / 1_000));
+    return { token, expires_at: new Date(expires_at_ms).toISOString(), cookie, position };
+  }
+
+  private async begin(binding: Binding, now_ms: number): Promise<Begun> {
+    const session_id = newId('ses');
+    const order = (expires_at_ms: number): OpenOrder => {
+      const expires_at = new Date(expires_at_ms).toISOString();
+      return { type: 'OpenSession', actor: ACCOUNT, data: { session_id, account: ACCOUNT, binding, expires_at } };
+    };
+    const lasting_ms = now_ms + SESSION_DAYS * DAY_MS;
+    try {
+      const position = await this.record(session_id, order(lasting_ms));
+      return { session_id, expires_at_ms: lasting_ms, position };
+    } catch (error) {
+      if (!(error instanceof LogReadOnly)) throw error;
+      const passing_ms = now_ms + READ_ONLY_SESSION_MS; // A4
+      this.decideInMemory(session_id, order(passing_ms));
+      return { session_id, expires_at_ms: passing_ms, position: undefined };
+    }
+  }
+
+  private async record(session_id: string, command: OpenOrder): Promise<string> {
+    const { log, keyring } = this.options;
     const outcome = await log.execute(
       sessionAggregate,
       session_id,
-      {
-        command_id: newId('cmd'),
-        correlation_id: session_id,
-        command: { type: 'OpenSession', actor: ACCOUNT, data: { session_id, account: ACCOUNT, binding, expires_at } },
-      },
+      { command_id: newId('cmd'), correlation_id: session_id, command },
       { key_id: await keyring.forOwner(ACCOUNT), is_new: true },
     );
     if (outcome.kind === 'rejected') throw new Error(`a new session was refused: ${outcome.rejection.code}`);
     this.known.set(session_id, outcome.state);
-    const token = await tokens.issue({ session_id, account: ACCOUNT, expires_at_ms }, now_ms);
-    const cookie = this.cookie(request, token, (SESSION_DAYS * DAY_MS) / 1_000);
-    return { token, expires_at, cookie, position: outcome.position };
+    return outcome.position;
+  }
+
+  private decideInMemory(session_id: string, order: Untimed<SessionCommand>): SessionState {
+    const { initial, decide, evolve } = sessionAggregate.decider;
+    const before = this.in_memory.get(session_id) ?? initial;
+    const decision = decide({ ...order, time: new Date().toISOString() }, before);
+    if (decision.kind === 'rejected') throw new Error(`a session in memory was refused: ${decision.rejection.code}`);
+    const after = decision.events.reduce(evolve, before);
+    this.in_memory.set(session_id, after);
+    return after;
   }
 
   /** Ends the session that asks. */
@@ -101,21 +134,24 @@ export class Sessions {
 
   /** Ends a session of the same account. One of another account is not there. */
   async revoke({ actor }: Principal, session_id: string) {
-    const { state } = await this.options.log.load(sessionAggregate, session_id);
+    const state = await this.stateOf(session_id);
     if (state.status === 'absent' || state.account !== actor)
       throw problem('session-not-found', `there is no session ${session_id}`);
     return this.end(session_id, actor, 'revoked');
   }
 
   private async end(session_id: string, actor: string, why: 'logout' | 'revoked' | 'binding_mismatch') {
-    const outcome = await this.options.log.execute(sessionAggregate, session_id, {
-      command_id: newId('cmd'),
-      correlation_id: session_id,
-      command: { type: 'EndSession', actor, data: { why } },
-    });
-    const { state, position } = outcome;
-    if (state.status === 'absent') throw problem('session-not-found', `there is no session ${session_id}`);
+    const command = { type: 'EndSession', actor, data: { why } } as const;
+    if (this.in_memory.has(session_id))
+      return this.ended(session_id, this.decideInMemory(session_id, command), undefined);
+    const identified = { command_id: newId('cmd'), correlation_id: session_id, command };
+    const { state, position } = await this.options.log.execute(sessionAggregate, session_id, identified);
     this.known.set(session_id, state);
+    return this.ended(session_id, state, position);
+  }
+
+  private ended(session_id: string, state: SessionState, position: string | undefined) {
+    if (state.status === 'absent') throw problem('session-not-found', `there is no session ${session_id}`);
     return { session: toDocument(state), position };
   }
 
@@ -148,9 +184,16 @@ export class Sessions {
 
   private async standing({ session_id, expires_at_ms }: Principal): Promise<ExistingSession | undefined> {
     if (expires_at_ms <= Date.now()) return undefined;
-    const state = this.known.get(session_id) ?? (await this.options.log.load(sessionAggregate, session_id)).state;
-    if (!this.known.has(session_id)) this.known.set(session_id, state);
+    const state = await this.stateOf(session_id);
     return state.status !== 'absent' && isOpenAt(state, new Date().toISOString()) ? state : undefined;
+  }
+
+  private async stateOf(session_id: string): Promise<SessionState> {
+    const at_hand = this.in_memory.get(session_id) ?? this.known.get(session_id);
+    if (at_hand) return at_hand;
+    const { state } = await this.options.log.load(sessionAggregate, session_id);
+    this.known.set(session_id, state);
+    return state;
   }
 
   private bindingOf(request: FastifyRequest) {

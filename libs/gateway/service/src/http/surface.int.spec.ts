@@ -163,6 +163,8 @@ describe('a request', () => {
     'application/jsonx',
     'application/x-www-form-urlencoded',
     'multipart/form-data',
+    'application/json; charset=utf-16',
+    'application/json; charset="latin1"',
     'nonsense',
     '',
   ])('is refused for its media type: %j', async (type) => {
@@ -177,6 +179,13 @@ describe('a request', () => {
     expectProblem(await post(sent), 413, 'body-too-large');
     expectProblem(await post(sent), 413, 'body-too-large');
   });
+
+  it.each(['application/json; charset=utf-8', 'application/json;charset="UTF-8"'])(
+    'may say that it is UTF-8: %s',
+    async (type) => {
+      expect((await post('{"name": "é"}', { 'content-type': type })).status).toBe(201);
+    },
+  );
 
   it('of exactly 1 MiB is read', async () => {
     const sent = `{"name": "x"}${' '.repeat(1024 * 1024 - 13)}`;

@@ -69,6 +69,12 @@ const checkParams = (schema: z.ZodObject | undefined, params: unknown): unknown 
 export const bodyOf = (request: FastifyRequest): unknown => {
   const read = request.body as ReadBody | undefined;
   if (read === undefined) return undefined;
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
+    throw problem('media-type-unsupported', {
+      detail: `the body must be UTF-8, not ${charset}`,
+      errors: [field('Content-Type', 'expected charset=utf-8')],
+    });
   if (read.kind === 'too_large')
     throw problem('body-too-large', {
       detail: 'the body is larger than 1 MiB',

@@ -13,6 +13,8 @@ const OPERATOR_KEY_LENGTH_MAX = 1_024;
 const loginBody = z.strictObject({ operator_key: text(1, OPERATOR_KEY_LENGTH_MAX) }).meta({ id: 'Login' });
 const loggedIn = z.strictObject({ token: z.string(), expires_at: instant }).meta({ id: 'LoggedIn' });
 
+const at = (position: string | undefined) => (position === undefined ? {} : { position });
+
 export type ListSessions = (
   query: Readonly<{ account: string; limit: number; cursor: string | undefined; min_position: string | undefined }>,
 ) => Promise<Answer<Page<SessionDocument>>>;
@@ -41,7 +43,7 @@ const sessionRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
     problems: ['log-read-only'],
     handler: async ({ principal, params }) => {
       const { session, position } = await sessions.revoke(principal, params.session_id);
-      return { status: 200, body: session, position };
+      return { status: 200, body: session, ...at(position) };
     },
   }),
 ];
@@ -64,7 +66,7 @@ export const authRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
           errors: [field('operator_key', 'not the operator key')],
         });
       const { token, expires_at, cookie, position } = await sessions.open(request);
-      return { status: 200, body: { token, expires_at }, position, headers: { 'set-cookie': cookie } };
+      return { status: 200, body: { token, expires_at }, ...at(position), headers: { 'set-cookie': cookie } };
     },
   }),
   defineRoute({
@@ -77,7 +79,7 @@ export const authRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
     problems: ['log-read-only'],
     handler: async ({ principal, request }) => {
       const { session, cookie, position } = await sessions.leave(principal, request);
-      return { status: 200, body: session, position, headers: { 'set-cookie': cookie } };
+      return { status: 200, body: session, ...at(position), headers: { 'set-cookie': cookie } };
     },
   }),
 ];

@@ -155,12 +155,15 @@ describe('a reader', () => {
     expect(idsIn(rest)).toEqual([ended]);
   });
 
-  it('of another log is told to start anew (R3)', async () => {
-    const response = await open({ from: at('0.0123456789ab.5.0') });
+  it.each([
+    ['of another log', () => '0.0123456789ab.5.0'],
+    ['behind the end of this one', () => `0.${feed.identities()[0]?.incarnation ?? ''}.99999999.0`],
+  ])('%s is told to start anew (R3)', async (_, position) => {
+    const response = await open({ from: at(position()) });
     const text = await readUntil(response, (seen) => seen.includes('event: reset'));
     close(response);
     expect(text).toMatch(/event: reset\ndata: {"code":"position-unknown","position":"0\.[0-9a-f]{12}\./);
-    expect(text).not.toContain('0123456789ab');
+    expect(text).not.toContain(position());
   });
 
   it('hears a heartbeat when nothing happens', async () => {

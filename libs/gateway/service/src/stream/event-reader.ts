@@ -4,7 +4,8 @@
 //       the log already or comes while the connection is open.
 //   R2. What waits for a reader is bounded: it is given more only when it has taken what it has. One that takes
 //       nothing for too long is dropped, and told so.
-//   R3. A position of another incarnation names nothing here: the reader is told to start anew.
+//   R3. A position of another incarnation, or behind the end of the log, names nothing here: the reader is told to
+//       start anew.
 
 import { encodePosition, type Commit, type Place, type PositionVector } from '@nexusmon/event-log';
 import { WHOLE_COMMIT, type LogFeed } from '@nexusmon/projections';
@@ -41,22 +42,31 @@ type Beginning = Readonly<{ places: Map<number, Place>; reset: boolean }>;
 
 type StreamStanding = ReturnType<LogFeed['identities']>[number];
 
-const beginningOf = (from: PositionVector | 'start' | undefined, feed: LogFeed): Beginning => {
-  const streams = feed.identities();
+/** How far the log is known to reach. While the feed is starting it has not yet come to where the log stood. */
+const reachOf = (feed: LogFeed, { number, last_sequence }: StreamStanding): number =>
+  Math.max(feed.dispatchedOf(number), last_sequence);
+
+/** Whether a place is one of this log's: another process may have seen more of it than this one has. */
+const isKnown = async (feed: LogFeed, stream: number, { incarnation, sequence }: Place): Promise<boolean> => {
+  const standing = feed.identities().find(({ number }) => number === stream);
+  if (standing?.incarnation !== incarnation) return false;
+  return sequence <= reachOf(feed, standing) || (await feed.at(stream, sequence)) !== undefined;
+};
+
+const beginningOf = async (from: PositionVector | 'start' | undefined, feed: LogFeed): Promise<Beginning> => {
   const at = (sequenceOf: (stream: StreamStanding) => number) =>
     new Map(
-      streams.map((stream) => {
+      feed.identities().map((stream) => {
         const { number, incarnation } = stream;
         return [number, { incarnation, sequence: sequenceOf(stream), index: WHOLE_COMMIT }];
       }),
     );
   if (from === 'start') return { places: at(() => 0), reset: false };
-  // While the feed is starting it has not yet come to where the log stood.
-  const now = at(({ number, last_sequence }) => Math.max(feed.dispatchedOf(number), last_sequence));
+  const now = at((stream) => reachOf(feed, stream));
   if (from === undefined) return { places: now, reset: false };
-  const known = [...from].every(([stream, { incarnation }]) => now.get(stream)?.incarnation === incarnation);
+  const known = await Promise.all([...from].map(([stream, place]) => isKnown(feed, stream, place)));
   // A position need not name every stream: where it says nothing, the stream begins now.
-  return known ? { places: new Map([...now, ...from]), reset: false } : { places: now, reset: true };
+  return known.includes(false) ? { places: now, reset: true } : { places: new Map([...now, ...from]), reset: false };
 };
 
 export class EventReader {
@@ -70,24 +80,31 @@ export class EventReader {
 
   /** Settles when the stream has ended, whoever ended it. Throws what made it fail, after the reader has been told. */
   async run(from: PositionVector | 'start' | undefined): Promise<void> {
-    const { feed, heartbeat_ms } = this.options;
-    const { places, reset } = beginningOf(from, feed);
+    const heartbeat = setInterval(() => this.write(commentText('heartbeat')), this.options.heartbeat_ms);
+    try {
+      await this.follow(from);
+    } catch (error) {
+      this.end(FAILED);
+      throw error;
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  private async follow(from: PositionVector | 'start' | undefined): Promise<void> {
+    const { feed } = this.options;
+    const { places, reset } = await beginningOf(from, feed);
     this.places = places;
+    this.greet(reset);
     // The first commit is read again where a part of it is still due.
     const after = new Map(
       [...places].map(([stream, { sequence, index }]) => [stream, index < WHOLE_COMMIT ? sequence - 1 : sequence]),
     );
     const follower = feed.follow(after, { patient: false });
     this.abort.signal.addEventListener('abort', () => follower.close(), { once: true });
-    const heartbeat = setInterval(() => this.write(commentText('heartbeat')), heartbeat_ms);
-    this.greet(reset);
     try {
       while (!this.ended) for (const commit of await follower.take(COMMITS_AT_ONCE)) await this.deliver(commit);
-    } catch (error) {
-      this.end(FAILED);
-      throw error;
     } finally {
-      clearInterval(heartbeat);
       follower.close();
     }
   }

@@ -50,13 +50,8 @@ export class Gate {
 
   async permit(request: PermitRequest): Promise<PermitAnswer> {
     const { effect, plan_digest } = request;
-    const own = riskOfBuiltin.get(effect.worker);
-    if (own !== undefined && isBelow(effect.rank, own))
-      return {
-        kind: 'refused',
-        code: 'rank-understated',
-        detail: `${effect.worker} is of rank ${own}, not ${effect.rank}`,
-      };
+    const doubt = this.doubtOf(request);
+    if (doubt) return { kind: 'refused', ...doubt };
     const effect_digest = approvable(effect);
     const ruling = permitRuling({ ...request, effect_digest }, await this.namedBy(request), FIRST_POLICY);
     if (ruling.kind === 'refused') return ruling;
@@ -78,6 +73,21 @@ export class Gate {
       expires_at: secondsAfter(issued_at, PERMIT_SECONDS),
     });
     return { kind: 'permitted', permit };
+  }
+
+  /** Why a request cannot be what it says. Nothing in it is believed that governance has not said or cannot look up. */
+  private doubtOf({ effect, plan_digest, verdict }: PermitRequest): { code: string; detail: string } | undefined {
+    const { claims } = verdict;
+    if (!this.signer.isOurs(verdict))
+      return { code: 'verdict-forged', detail: 'the verdict is not signed by governance' };
+    if (claims.mission_id !== effect.mission_id || claims.plan_digest !== plan_digest)
+      return { code: 'verdict-mismatch', detail: 'the verdict is on another mission or plan' };
+    if (claims.outcome === 'blocked') return { code: 'blocked', detail: `blocked by ${claims.decisive_rule}` };
+    const own = riskOfBuiltin.get(effect.worker) ?? effect.rank;
+    const least = isBelow(own, claims.effective_rank) ? claims.effective_rank : own;
+    if (isBelow(effect.rank, least))
+      return { code: 'rank-understated', detail: `this runs at rank ${least}, not ${effect.rank}` };
+    return undefined;
   }
 
   /** The approvals as the log has them: a grant is never believed from the request. */

@@ -6,7 +6,7 @@
 import { Injectable } from '@nestjs/common';
 import { canonical, keyedId, sha256Hex, type Identified } from '@nexusmon/event-log';
 import { secondsAfter, type Json } from '@nexusmon/kernel';
-import type { PermitAnswer } from '@nexusmon/governance-contract';
+import type { PermitAnswer, Verdict } from '@nexusmon/governance-contract';
 import {
   rankOfTask,
   references,
@@ -44,6 +44,7 @@ export class Claiming {
     const effect = effectOf(state, task, resolved.input);
     const answer = await this.governance.authorize({
       effect,
+      verdict: signedVerdict(state),
       plan_digest: state.plan.plan_digest,
       ...(state.approval ? { approval_id: state.approval.approval_id } : {}),
       ...(task.approval ? { task_approval_id: task.approval.approval_id } : {}),
@@ -111,6 +112,11 @@ export class Claiming {
     return { input: resolved.input, derived: resolved.derived };
   }
 }
+
+const signedVerdict = ({ request, verdict, verdict_signature }: ExistingMission): Verdict => {
+  if (!verdict || verdict_signature === undefined) throw new Error(`${request.mission_id} runs and was never judged`);
+  return { claims: verdict, signature: verdict_signature };
+};
 
 const effectOf = (state: ExistingMission, task: TaskState, input: Json): Effect => ({
   mission_id: state.request.mission_id,

@@ -4,11 +4,12 @@
 //   B1. Every fact is a source of its own with an id, so that a statement can cite it.
 //   B2. A folder that may not be read is a fact as well: that it was named, and why nothing is known of it.
 
-import { opendir, realpath, stat } from 'node:fs/promises';
+import { opendir, realpath } from 'node:fs/promises';
 import { resolveAllowed } from '@nexusmon/worker-contract';
 import type { BriefScoutInput, BriefScoutOutput, BriefSource, KnownTemplate } from '@nexusmon/worker-contract';
 import type { WorkerContext } from '../../worker-plugin.js';
 import { builtinPlugin } from '../builtin-plugin.js';
+import { inRealFolder, openReal } from '../real-files.js';
 import { faultCode, isGone, isUnreadable } from '../survey/file-faults.js';
 import { oneLine } from '../survey/path-text.js';
 import { goalWords } from './goal-words.js';
@@ -135,16 +136,17 @@ const pathSource = async (path: string, number: number, context: WorkerContext):
   const judged = await resolveAllowed(path, context.allowed_roots, context.forbidden_roots, (one) => realpath(one));
   if (!judged.allowed) return unreadable(judged.message);
   try {
-    const about = await stat(judged.path);
-    if (about.isFile())
+    const real = Buffer.from(judged.path);
+    const about = await kindOf(real);
+    if (about.is_file)
       return {
         source_id: `file:${number}`,
         kind: 'file',
         fact: fact(`${shown} is a file of ${about.size} bytes.`),
         value: path,
       };
-    if (!about.isDirectory()) return unreadable('it is neither a file nor a folder');
-    const { files, folders, more, is_repository } = await entriesOf(judged.path);
+    if (!about.is_folder) return unreadable('it is neither a file nor a folder');
+    const { files, folders, more, is_repository } = await inRealFolder(real, entriesOf);
     const counted = `${more ? 'at least ' : ''}${files} files and ${folders} folders directly in it`;
     const kind = is_repository ? 'a git repository' : 'a folder';
     return {
@@ -160,7 +162,13 @@ const pathSource = async (path: string, number: number, context: WorkerContext):
   }
 };
 
-const entriesOf = async (folder: string) => {
+const kindOf = async (path: Buffer) => {
+  await using handle = await openReal(path);
+  const stat = await handle.stat();
+  return { is_file: stat.isFile(), is_folder: stat.isDirectory(), size: stat.size };
+};
+
+const entriesOf = async (folder: Buffer) => {
   const found = { files: 0, folders: 0, more: false, is_repository: false };
   for await (const entry of await opendir(folder)) {
     if (entry.name === '.git') found.is_repository = true;

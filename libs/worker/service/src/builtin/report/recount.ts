@@ -1,12 +1,12 @@
 // The tree counted again, by another way than the survey's, so that a mistake in one is not repeated by the other:
 // folders are visited depth first as they are listed, bytes pass one by one through an automaton that follows words
 // instead of searching for markers, and nothing of the survey's walk, reading or counting is used. Shared are
-// definitions only: which names are ignored, which name is which language.
+// definitions only: which names are ignored, which name is which language, and what it is to lie under the root.
 
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { lstat, open, opendir } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
+import { inRealFolder, openReal, realSize } from '../real-files.js';
 import { faultCode, isGone, isUnreadable } from '../survey/file-faults.js';
 import { ignoreRules, IGNORED_FILE } from '../survey/ignore-rules.js';
 import { languageOf } from '../survey/languages.js';
@@ -14,7 +14,6 @@ import { pathText } from '../survey/path-text.js';
 
 const HEAD_BYTES = 8192;
 const READ_BYTES = 128 * 1024;
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const UNREADABLE = 'Unreadable';
 
 export type Recounted = Readonly<{
@@ -68,11 +67,14 @@ async function* filesBelow(
 const listed = async (folder: string) => {
   const kinds = new Map<string, 'file' | 'folder' | 'other'>();
   try {
-    for await (const entry of await opendir(bytesOf(folder), { encoding: 'latin1', bufferSize: 256 }))
-      kinds.set(entry.name, entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other');
+    await inRealFolder(bytesOf(folder), async (within) => {
+      for await (const entry of await opendir(within, { encoding: 'latin1', bufferSize: 256 }))
+        kinds.set(entry.name, entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other');
+    });
   } catch (error) {
     const code = faultCode(error);
     if (!isGone(code) && !isUnreadable(code)) throw error;
+    kinds.clear();
   }
   return kinds;
 };
@@ -97,7 +99,7 @@ const countedFile = async (
 ): Promise<Omit<Recounted, 'path'> | undefined> => {
   const bytes = bytesOf(path);
   try {
-    await using handle = await open(bytes, OPEN_FLAGS);
+    await using handle = await openReal(bytes);
     const stat = await handle.stat();
     if (!stat.isFile()) return undefined;
     const hash = createHash('sha256');
@@ -135,7 +137,7 @@ const countedFile = async (
 
 const sizeOf = async (path: Buffer) => {
   try {
-    return (await lstat(path)).size;
+    return await realSize(path);
   } catch (error) {
     if (isGone(faultCode(error)) || isUnreadable(faultCode(error))) return 0;
     throw error;

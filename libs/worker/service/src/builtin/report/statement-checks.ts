@@ -1,10 +1,12 @@
 // What the report states beside the totals: lists, commits, and the same figures in words.
 
-import { constants } from 'node:fs';
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LARGEST_FILES_MAX } from '@nexusmon/worker-contract';
 import type { CommitLine, Dependency, ReportFigures, SurveyManifest, TodoPlace } from '@nexusmon/worker-contract';
+import { WorkerFault } from '../../worker-plugin.js';
+import { readReal } from '../real-files.js';
+import { MANIFEST_BYTES_MAX } from '../survey/manifests/declarations.js';
 import { gitIn } from '../survey/git-history.js';
 import type { GitReach } from '../survey/git-history.js';
 import { oneLine, pathBytes } from '../survey/path-text.js';
@@ -63,7 +65,6 @@ export const checkPlaces = (
 
 /** As long as the survey shows a name. */
 const NAME_CHARACTERS = 200;
-const MANIFEST_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Every dependency that the report shows stands in the manifest file it names, and in the survey's whole list. */
 export const checkDependencies = async (
@@ -81,13 +82,17 @@ export const checkDependencies = async (
     const { manifest: file, name } = dependency;
     if (!whole.has(keyOf(dependency))) differences.note(`dependency ${name} of ${file}: not in the survey's list`);
     if (drifted.has(file)) continue;
-    const path = below(Buffer.from(root), pathBytes(file));
-    const declares =
-      names.get(file) ?? declaredNames(await readFile(path, { encoding: 'utf8', flag: MANIFEST_FLAGS }), file);
+    const declares = names.get(file) ?? declaredNames(await manifestText(root, file), file);
     names.set(file, declares);
     if (!declares(name)) differences.note(`dependency ${name}: does not stand in ${file}`);
   }
   return stated.length;
+};
+
+const manifestText = async (root: string, file: string) => {
+  const bytes = await readReal(below(Buffer.from(root), pathBytes(file)), MANIFEST_BYTES_MAX);
+  if (bytes === undefined) throw new WorkerFault(`${file} grew while the report was verified`, true);
+  return bytes.toString('utf8');
 };
 
 const declaredNames = (source: string, file: string): ((name: string) => boolean) => {

@@ -1,13 +1,13 @@
 // One file, read once: its digest, its figures, and the lines its markers stand in.
 //
-//   F1. A link is not followed and a pipe does not block, even where one took the file's place after the listing.
+//   F1. A link is not followed and a pipe does not block, even where one took the place of the file, or of a folder
+//       above it, after the listing.
 //   F2. At most the size found at opening is read: a file that grows faster than it is read still ends.
 
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { TodoPlace } from '@nexusmon/worker-contract';
+import { openReal, realSize } from '../real-files.js';
 import { faultCode, isGone, isUnreadable } from './file-faults.js';
 import { languageOf } from './languages.js';
 import { oneLine, pathText } from './path-text.js';
@@ -18,7 +18,6 @@ import { below } from './walk.js';
 const CHUNK_BYTES = 256 * 1024;
 const SNIPPET_BYTES = 240;
 const SNIPPET_CHARACTERS = 160;
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export type FileFigures = Readonly<{
   size: number;
@@ -48,7 +47,7 @@ export const readFigures = async (
   const absolute = below(root, path);
   let handle: FileHandle | undefined;
   try {
-    handle = await open(absolute, OPEN_FLAGS);
+    handle = await openReal(absolute);
     const { size } = await handle.stat().then((stat) => ({ size: stat.isFile() ? stat.size : -1 }));
     if (size === -1) return { outcome: 'special' };
     return { outcome: 'read', figures: await figuresOf(handle, size, path, places_max, signal) };
@@ -64,7 +63,7 @@ export const readFigures = async (
 
 const unreadable = async (absolute: Buffer, reason: string): Promise<Reading> => {
   try {
-    return { outcome: 'unreadable', size: (await lstat(absolute)).size, reason };
+    return { outcome: 'unreadable', size: await realSize(absolute), reason };
   } catch (error) {
     const code = faultCode(error);
     if (isGone(code)) return { outcome: 'gone' };

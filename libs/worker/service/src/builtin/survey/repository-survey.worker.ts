@@ -5,12 +5,14 @@
 //   R2. The same tree gives the same output and the same manifest, byte for byte.
 //   R3. Memory holds paths and figures, never contents.
 
-import { realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { resolveAllowed, SURVEY_OUTPUT_BYTES_MAX, TODO_PLACES_MAX } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../../worker-plugin.js';
 import type { WorkerContext } from '../../worker-plugin.js';
 import { builtinPlugin } from '../builtin-plugin.js';
+import { openReal } from '../real-files.js';
 import { CollectedPlaces } from './collected-places.js';
+import { faultCode, isGone, isUnreadable } from './file-faults.js';
 import { readHistory } from './git-history.js';
 import { declarationsOf } from './manifests/declarations.js';
 import { readFigures, UNREADABLE_LANGUAGE } from './read-file.js';
@@ -46,8 +48,19 @@ export const repositorySurvey = builtinPlugin('repository.survey', async ({ inpu
 export const folderOf = async (path: string, context: WorkerContext) => {
   const judged = await resolveAllowed(path, context.allowed_roots, context.forbidden_roots, (one) => realpath(one));
   if (!judged.allowed) throw new WorkerFault(judged.message, false);
-  if (!(await stat(judged.path)).isDirectory()) throw new WorkerFault('the path is not a folder', false);
+  await checkFolder(judged.path);
   return { root: judged.path, allowed_root: judged.root };
+};
+
+const checkFolder = async (path: string) => {
+  try {
+    await using handle = await openReal(Buffer.from(path));
+    if (!(await handle.stat()).isDirectory()) throw new WorkerFault('the path is not a folder', false);
+  } catch (error) {
+    const code = faultCode(error);
+    if (!isGone(code) && !isUnreadable(code)) throw error;
+    throw new WorkerFault(`the folder cannot be opened (${code})`, false, { cause: error });
+  }
 };
 
 const readAll = async (root: string, tree: Tree, places: CollectedPlaces, context: WorkerContext) => {

@@ -4,10 +4,12 @@
 //   T2. What cannot be read is named. What vanishes during the walk is counted as vanished, and is no fault.
 //   T3. Files come in the byte order of their paths, whatever order the file system lists them in.
 //   T4. A forbidden folder is never opened.
+//   T5. No folder outside the root is listed, even where one above was swapped for a link: it has vanished.
 
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { WorkerFault } from '../../worker-plugin.js';
+import { inRealFolder } from '../real-files.js';
 import { IGNORED_FILE, ignoreRules } from './ignore-rules.js';
 import { faultCode, isGone, isUnreadable } from './file-faults.js';
 
@@ -73,7 +75,7 @@ const byBytes = (a: Buffer, b: Buffer) => Buffer.compare(a, b);
 const entriesOf = async (base: Buffer, folder: Buffer, tree: Tree): Promise<Dirent<Buffer>[] | undefined> => {
   const absolute = folder.length === 0 ? base : below(base, folder);
   try {
-    return await readdir(absolute, { encoding: 'buffer', withFileTypes: true });
+    return await inRealFolder(absolute, (within) => readdir(within, { encoding: 'buffer', withFileTypes: true }));
   } catch (error) {
     const code = faultCode(error);
     if (folder.length === 0) throw new WorkerFault(`the folder cannot be listed (${code})`, false, { cause: error });

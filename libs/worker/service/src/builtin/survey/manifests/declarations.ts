@@ -3,9 +3,8 @@
 //   D1. A manifest that cannot be understood is named with its problem; the others still count.
 //   D2. A licence of a dependency comes only from a lock file: nothing is looked up and nothing guessed.
 
-import { constants } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Dependency } from '@nexusmon/worker-contract';
+import { readReal } from '../../real-files.js';
 import { faultCode, isGone, isUnreadable } from '../file-faults.js';
 import { oneLine, pathText } from '../path-text.js';
 import { below } from '../walk.js';
@@ -17,9 +16,8 @@ import type { ReadManifest } from './reading.js';
 import { readGemfile, readGoMod, readPom, readRequirements } from './text-manifests.js';
 import { readCargoToml, readPyproject } from './toml-manifests.js';
 
-const MANIFEST_BYTES_MAX = 32 * 1024 * 1024;
+export const MANIFEST_BYTES_MAX = 32 * 1024 * 1024;
 const NAME_CHARACTERS = 200;
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const PACKAGE_LOCK = 'package-lock.json';
 
 const READERS: ReadonlyMap<string, ReadManifest> = new Map([
@@ -72,9 +70,9 @@ const readerOf = (name: string) => READERS.get(name) ?? (REQUIREMENTS.test(name)
 const folderOf = (path: string) => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
 
 const sourceOf = async (root: string, file: Listed, name: string) => {
-  if (file.size > MANIFEST_BYTES_MAX) throw new ManifestProblem(`larger than ${MANIFEST_BYTES_MAX} bytes`);
   try {
-    const bytes = await readFile(below(Buffer.from(root), file.path), { flag: OPEN_FLAGS });
+    const bytes = await readReal(below(Buffer.from(root), file.path), MANIFEST_BYTES_MAX);
+    if (bytes === undefined) throw new ManifestProblem(`larger than ${MANIFEST_BYTES_MAX} bytes`);
     return bytes.toString('utf8', 0, isLicenceFile(name) ? LICENCE_BYTES_MAX : bytes.length).replace(/^\uFEFF/, '');
   } catch (error) {
     const code = faultCode(error);
