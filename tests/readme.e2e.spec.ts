@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import { Client, Product } from './support/product.js';
 
@@ -104,6 +104,7 @@ describe('a reader', () => {
   chmodSync(folder, 0o755);
   const data_dir = join(folder, '.nexusmon');
   let product: Product;
+  let shell: Shell | undefined;
   let changed: (script: string) => string;
 
   beforeAll(async () => {
@@ -112,6 +113,7 @@ describe('a reader', () => {
     changed = (script) =>
       script.replaceAll('http://127.0.0.1:8000', gateway_url).replaceAll('.nexusmon/', `${data_dir}/`);
   }, START_MS_MAX);
+  afterEach(() => shell?.end());
   afterAll(async () => {
     await product.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -120,9 +122,8 @@ describe('a reader', () => {
   it.each(['README.md', 'docs/operations.md'])('finds that the commands of %s do what it says', async (page) => {
     const blocks = blocksOf(page).filter(({ stopped }) => !stopped);
     expect(blocks.filter(({ answer }) => answer !== undefined).length).toBeGreaterThan(2);
-    const shell = new Shell(ROOT);
+    shell = new Shell(ROOT);
     await expectAnswers(shell, blocks, changed);
-    shell.end();
   });
 
   it('finds everything again in the backup that docs/operations.md describes', async () => {
@@ -138,11 +139,10 @@ describe('a reader', () => {
     const before = [await read(operator), (await operator.get<string>(content)).body];
     await product.stop();
 
-    const shell = new Shell(folder);
+    shell = new Shell(folder);
     const blocks = blocksOf('docs/operations.md').filter(({ stopped }) => stopped);
     expect(blocks.length).toBeGreaterThan(1);
     await expectAnswers(shell, blocks, (script) => script);
-    shell.end();
     rmSync(data_dir, { recursive: true });
 
     product = await Product.start({ data_dir: join(folder, 'restored', '.nexusmon') });

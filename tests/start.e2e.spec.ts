@@ -44,8 +44,11 @@ const start = async (options: Parameters<typeof Product.start>[0] = {}) => {
 };
 
 /** A start that is expected to end by itself. */
-const refusedStart = async (args: string[]) => {
-  const child = spawn(process.execPath, [START, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const refusedStart = async (args: string[], env: Record<string, string> = {}) => {
+  const child = spawn(process.execPath, [START, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   child.stderr.on('data', (bytes: Buffer) => (said += bytes.toString()));
   const [code] = (await once(child, 'close')) as [number];
@@ -169,9 +172,20 @@ describe('a start that cannot be', () => {
     ]);
   });
 
-  it('says in one line that its folder cannot be written', async () => {
-    const { code, said } = await refusedStart(['--data-dir', join(START, 'data')]);
+  it.each([join(START, 'data'), '/proc/data'])('says in one line that %s cannot be written', async (data_dir) => {
+    const { code, said } = await refusedStart(['--data-dir', data_dir]);
     expect([code, said.trim().split('\n').length]).toEqual([1, 1]);
     expect(said).toMatch(/^nexusmon: the data folder .* cannot be written/);
+  });
+
+  it.each([
+    { env: { SWARMZ_JWT_SECRET: 'x'.repeat(31) }, says: /^nexusmon: SWARMZ_JWT_SECRET must have at least 32 bytes/ },
+    { env: { OPERATOR_KEY: ' nexusmon_sovereign_key ' }, says: /^nexusmon: OPERATOR_KEY is the published example key/ },
+  ])('says in one line, before anything is started, what is wrong with a key: $says', async ({ env, says }) => {
+    const data_dir = await newFolder();
+    const { code, said } = await refusedStart(['--port', '0', '--data-dir', data_dir], env);
+    expect([code, said.trim().split('\n').length]).toEqual([1, 1]);
+    expect(said).toMatch(says);
+    expect(existsSync(join(data_dir, 'logs'))).toBe(false);
   });
 });

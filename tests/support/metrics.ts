@@ -21,7 +21,7 @@ export class Metrics {
         return {
           name,
           value,
-          labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key, text]) => [key, text])),
+          labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key = '', text = '']) => [key, text])),
         };
       }),
     );

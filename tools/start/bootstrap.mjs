@@ -8,12 +8,13 @@
 // No dependencies, and no syntax newer than Node 20's.
 
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { constants as os_constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArguments, parseEnvironmentFile, USAGE } from './arguments.mjs';
 import { StartFault } from './fault.mjs';
+import { makeFolder } from './folder.mjs';
 import { install } from './install.mjs';
 import { ensureProgram, PROGRAMS } from './programs.mjs';
 import { startProgress } from './progress.mjs';
@@ -33,7 +34,7 @@ const readEnvironment = (root) => {
 /** Before minutes of building: the folder everything is kept in must be writable. */
 const checkFolder = (folder) => {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     if (error.code === undefined) throw error;
@@ -108,7 +109,7 @@ const onOrphaned = (stop) => {
 const runSupervisor = (node, settings) =>
   new Promise((resolve, reject) => {
     const script = join(ROOT, 'libs', 'platform', 'stack', 'dist', 'supervisor-main.js');
-    const child = spawn(node, ['--enable-source-maps', script], {
+    const child = spawn(node, ['--max-old-space-size=128', '--max-semi-space-size=2', script], {
       cwd: ROOT,
       env: settings.environment,
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

@@ -6,7 +6,7 @@ import { EventLog } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
 import { MessageClient, RequestMux } from '@nexusmon/messaging';
 import { Database, LogFeed, Projections } from '@nexusmon/projections';
-import { ContextNats, Derived } from '@nexusmon/runtime';
+import { ContextNats, Derived, Health as ProcessHealth } from '@nexusmon/runtime';
 import { Logger } from '@nexusmon/telemetry';
 import type { FastifyInstance } from 'fastify';
 import { readFileSync } from 'node:fs';
@@ -65,6 +65,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(MessageClient) client: MessageClient,
     @Inject(RequestMux) mux: RequestMux,
     @Inject(ContextNats) nats: ContextNats,
+    @Inject(ProcessHealth) own: ProcessHealth,
     @Inject(LogFeed) feed: LogFeed,
     @Inject(Database) database: Database,
     @Inject(Derived) derived: Derived,
@@ -85,7 +86,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
       origins,
     });
     const services = new Services(client);
-    this.health = new Health({ log, feed, database, nats, services, version });
+    this.health = new Health({ log, feed, database, nats, services, own, version });
     const in_flight = new CommandsInFlight();
     this.streams = new EventStreams({
       ...{ feed, mux, keyring, sessions, log: logger, limits: STREAM_LIMITS },

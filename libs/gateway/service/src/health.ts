@@ -1,27 +1,41 @@
-// Health: what can be said of the system, and whether missions can be accepted. Looked at, at most once a second.
+// Health: what every context says of itself, put together. Looked at when somebody asks, at most once a second.
+//
+//   H1. `accepting` rests on what accepting a mission needs: NATS, the log, and mission-service. Nothing else is asked.
+//   H2. What nobody has said is not guessed: a context that does not answer is down, and its projections are missing.
 
 import { MISSION_SUBJECTS } from '@nexusmon/mission-contract';
 import type { EventLog } from '@nexusmon/event-log';
 import type { Database, LogFeed } from '@nexusmon/projections';
+import type { ContextNats, Health as ProcessHealth, HealthReport } from '@nexusmon/runtime';
 import { processReader } from '@nexusmon/telemetry';
-import { VAULT_SUBJECTS } from '@nexusmon/vault-contract';
 import { z } from 'zod';
-import type { ContextNats } from '@nexusmon/runtime';
-import type { Services } from './http/services.js';
-import { unavailable } from './http/problem.js';
 import { problemOf } from './http/faults.js';
+import { unavailable } from './http/problem.js';
+import type { Services } from './http/services.js';
 
-const ROUND_TRIP_MS_MAX = 1_000;
 const KNOWN_FOR_MS = 1_000;
+const ROUND_TRIP_MS_MAX = 1_000;
+const ANSWER_MS_MAX = 3_000;
 /** A moment of hard work is no trouble: only a whole window of it is. */
 const BUSY_WINDOW_MS = 3_000;
 const BUSY = 0.9;
+
+const CONTEXTS = ['mission', 'governance', 'vault', 'evolution', 'worker'] as const;
+type ContextName = (typeof CONTEXTS)[number];
 
 export const healthStatus = z.enum(['ok', 'degraded', 'read_only', 'down']).meta({ id: 'HealthStatus' });
 type HealthStatus = z.infer<typeof healthStatus>;
 
 const check = z.object({ status: healthStatus, detail: z.string().optional() });
 type Check = z.infer<typeof check>;
+
+const projection = z.object({
+  position: z.string(),
+  lag: z.number().describe('Commits of the log that it has not seen yet.'),
+  halted: z.string().optional(),
+  retrying: z.string().optional(),
+});
+type Projection = z.infer<typeof projection>;
 
 export const healthDocument = z
   .object({
@@ -31,8 +45,12 @@ export const healthDocument = z
       postgres: check,
       vault: check,
       missions: check,
-      workers: z.object({ status: healthStatus, detail: z.string().optional(), runners: z.int().optional() }),
-      event_loop: z.object({ status: healthStatus, utilization: z.number().optional() }),
+      governance: check,
+      evolution: check,
+      projections: z.record(z.string(), projection),
+      workers: check.extend({ runners: z.int().optional() }),
+      providers: z.record(z.string(), check).describe('Of models: none is configured when it is empty.'),
+      event_loop: check.extend({ utilization: z.number().optional() }),
     }),
     version: z.string(),
     uptime_seconds: z.number(),
@@ -46,10 +64,15 @@ export type HealthOptions = Readonly<{
   database: Database;
   nats: ContextNats;
   services: Services;
+  /** What this process says of itself. */
+  own: ProcessHealth;
   version: string;
 }>;
 
 export type Overall = Readonly<{ status: HealthStatus; accepting: boolean }>;
+
+/** What mission-service itself must have; whatever else its process holds may be away. */
+const ACCEPTING = ['nats.mission', 'postgres.mission', 'log.mission'] as const;
 
 const OK: Check = { status: 'ok' };
 
@@ -63,22 +86,51 @@ const looked = async (look: () => Promise<unknown>): Promise<Check> => {
   }
 };
 
-/** Without any of these nothing is accepted; the rest only makes the system less able. */
-const ESSENTIAL = ['nats', 'missions'] as const;
+const BY_WEIGHT: readonly HealthStatus[] = ['down', 'read_only', 'degraded', 'ok'];
+const worstOf = (...checks: readonly Check[]): HealthStatus =>
+  BY_WEIGHT.find((status) => checks.some((one) => one.status === status)) ?? 'ok';
 
-const statusOf = (checks: HealthDocument['checks']): HealthStatus => {
-  const essential = ESSENTIAL.map((name) => checks[name].status);
-  if (essential.includes('down')) return 'down';
-  if (essential.includes('read_only')) return 'read_only';
-  return Object.values(checks).every(({ status }) => status === 'ok') ? 'ok' : 'degraded';
+/** Without these nothing is accepted; whatever else is wrong makes the system less able. */
+const statusOf = ({ projections, providers, ...checks }: HealthDocument['checks']): HealthStatus => {
+  const essential = worstOf(checks.nats, checks.missions);
+  if (essential !== 'ok') return essential;
+  const halted = Object.values(projections).some(({ halted: reason }) => reason !== undefined);
+  return !halted && worstOf(...Object.values(checks), ...Object.values(providers)) === 'ok' ? 'ok' : 'degraded';
 };
+
+/** What a process says of itself, as everybody is told it: one that starts or stops cannot be counted on. */
+const STATUS_OF: Readonly<Record<HealthReport['status'], HealthStatus>> = {
+  ok: 'ok',
+  degraded: 'degraded',
+  read_only: 'read_only',
+  starting: 'down',
+  stopping: 'down',
+};
+
+const checkOf = ({ status, reason }: HealthReport): Check =>
+  reason === undefined ? { status: STATUS_OF[status] } : { status: STATUS_OF[status], detail: reason };
+
+/** Asked for once by however many come within a second. */
+class Recent<Value> {
+  private known: Readonly<{ at_ms: number; value: Promise<Value> }> | undefined;
+
+  constructor(private readonly look: () => Promise<Value>) {}
+
+  get(): Promise<Value> {
+    const at_ms = performance.now();
+    if (!this.known || at_ms - this.known.at_ms >= KNOWN_FOR_MS) this.known = { at_ms, value: this.look() };
+    return this.known.value;
+  }
+}
+
+type Told = Readonly<{ check: Check; report: HealthReport | undefined }>;
 
 export class Health {
   private readonly readProcess = processReader();
-  private known: Readonly<{ at_ms: number; document: Promise<HealthDocument> }> | undefined;
-
-  private utilization: number | undefined;
   private readonly window: NodeJS.Timeout;
+  private readonly recent_overall = new Recent(() => this.lookOverall());
+  private readonly recent_document = new Recent(() => this.lookEverywhere());
+  private utilization: number | undefined;
 
   constructor(private readonly options: HealthOptions) {
     this.readProcess();
@@ -90,35 +142,61 @@ export class Health {
     clearInterval(this.window);
   }
 
-  async overall(): Promise<Overall> {
-    const { status } = await this.document();
-    return { status, accepting: status === 'ok' || status === 'degraded' };
+  overall(): Promise<Overall> {
+    return this.recent_overall.get();
   }
 
   document(): Promise<HealthDocument> {
-    const at_ms = performance.now();
-    if (!this.known || at_ms - this.known.at_ms >= KNOWN_FOR_MS) this.known = { at_ms, document: this.look() };
-    return this.known.document;
+    return this.recent_document.get();
   }
 
-  private async look(): Promise<HealthDocument> {
-    const { services, database, version } = this.options;
-    let runners: number | undefined;
-    const [nats, postgres, vault, missions] = await Promise.all([
+  private async lookOverall(): Promise<Overall> {
+    const [nats, mission] = await Promise.all([this.natsCheck(), this.tellOf('mission')]);
+    const status = worstOf(nats, mission.check);
+    if (status !== 'degraded') return { status, accepting: status === 'ok' };
+    const failed = ACCEPTING.filter((name) => mission.report?.checks[name]?.ok === false);
+    return failed.length === 0 ? { status, accepting: true } : { status: 'down', accepting: false };
+  }
+
+  private async lookEverywhere(): Promise<HealthDocument> {
+    const { database, own, version } = this.options;
+    const [nats, postgres, workers, own_report, ...told] = await Promise.all([
       this.natsCheck(),
       looked(() => database.query('select 1')),
-      looked(() => services.ask(VAULT_SUBJECTS.list, { limit: 1 })),
-      looked(async () => ({ runners } = (await services.ask<{ runners: number }>(MISSION_SUBJECTS.count, {})).body)),
+      this.workersCheck(),
+      own.report(),
+      ...CONTEXTS.map((context) => this.tellOf(context)),
     ]);
-    const checks = {
-      nats,
-      postgres,
-      vault,
-      missions,
-      workers: workersCheck(runners),
+    const of = (context: ContextName): Check => told[CONTEXTS.indexOf(context)]?.check ?? OK;
+    const worker = of('worker');
+    const checks: HealthDocument['checks'] = {
+      ...{ nats, postgres, vault: of('vault'), missions: of('mission') },
+      ...{ governance: of('governance'), evolution: of('evolution') },
+      projections: projectionsOf([own_report, ...told.map(({ report }) => report)]),
+      workers: worker.status === 'ok' ? workers : { ...workers, ...worker },
+      providers: {},
       event_loop: loopCheck(this.utilization),
     };
     return { status: statusOf(checks), checks, version, uptime_seconds: process.uptime() };
+  }
+
+  private async tellOf(context: ContextName): Promise<Told> {
+    let report: HealthReport | undefined;
+    const answered = await looked(async () => {
+      const limit = { timeout_ms: ANSWER_MS_MAX };
+      report = (await this.options.services.ask<HealthReport>(`qry.${context}.health`, {}, limit)).body;
+    });
+    return { check: report ? checkOf(report) : answered, report };
+  }
+
+  private async workersCheck(): Promise<HealthDocument['checks']['workers']> {
+    let runners: number | undefined;
+    const answered = await looked(async () => {
+      const limit = { timeout_ms: ANSWER_MS_MAX };
+      ({ runners } = (await this.options.services.ask<{ runners: number }>(MISSION_SUBJECTS.count, {}, limit)).body);
+    });
+    if (runners === undefined) return answered;
+    return runners > 0 ? { ...OK, runners } : { status: 'degraded', detail: 'no runner asks for work', runners };
   }
 
   /** A round trip, and what this process knows of the log. */
@@ -132,6 +210,10 @@ export class Health {
   }
 }
 
+/** Contexts that share a process tell the same; by name it is told once. */
+const projectionsOf = (reports: readonly (HealthReport | undefined)[]): Record<string, Projection> =>
+  Object.assign({}, ...reports.map((report) => report?.details['projections'] ?? {})) as Record<string, Projection>;
+
 /** While the connection is lost a flush waits for its return. */
 const inTime = async (trip: Promise<void>): Promise<void> => {
   let timer: NodeJS.Timeout | undefined;
@@ -143,11 +225,6 @@ const inTime = async (trip: Promise<void>): Promise<void> => {
   } finally {
     clearTimeout(timer);
   }
-};
-
-const workersCheck = (runners: number | undefined): HealthDocument['checks']['workers'] => {
-  if (runners === undefined) return { status: 'down', detail: 'not known' };
-  return runners > 0 ? { status: 'ok', runners } : { status: 'degraded', detail: 'no runner asks for work', runners };
 };
 
 /** Nothing is said of it before the first window is over. */

@@ -5,7 +5,6 @@ import { Claiming } from './dispatch/claiming.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { Governance } from './dispatch/governance.client.js';
 import { Outputs } from './dispatch/outputs.js';
-import { PermitVerifier } from './dispatch/permit-verifier.js';
 import { Recovery } from './dispatch/recovery.js';
 import { RunnerCommandHandler } from './dispatch/runner.command-handler.js';
 import { ApprovalRequests } from './mission/approval-requests.js';
@@ -33,7 +32,6 @@ import { Planner } from './planning/planner.js';
     Missions,
     MissionTraces,
     Outputs,
-    PermitVerifier,
     Planner,
     Recovery,
     WorkerCatalog,

@@ -12,6 +12,8 @@ export class LogUnavailable extends Error {
 export class LogReadOnly extends Error {
   override readonly name = 'LogReadOnly';
   readonly dependency = 'log';
+  /** Tells it from what passes by itself. */
+  readonly code = 'log-read-only';
   constructor(readonly reason: string) {
     super(`the log is read-only: ${reason}`);
   }

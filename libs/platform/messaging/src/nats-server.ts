@@ -30,9 +30,14 @@ const requestsFailed = counter('nexusmon_requests_failed', { says: 'Requests ans
 
 type Unavailability = Extract<Reply<never>, { kind: 'unavailable' }>;
 
-const unavailable = (dependency: string, detail: string): Unavailability => ({
+const unavailable = (dependency: string, detail: string, code?: unknown): Unavailability => ({
   kind: 'unavailable',
-  unavailable: { dependency, detail, retry_after_seconds: RETRY_AFTER_SECONDS },
+  unavailable: {
+    dependency,
+    ...(typeof code === 'string' ? { code } : {}),
+    detail,
+    retry_after_seconds: RETRY_AFTER_SECONDS,
+  },
 });
 
 const refused = (refusal: Refusal): Reply<never> => ({ kind: 'refused', refusal });
@@ -191,7 +196,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
     const dependency = isDependent(error) ? error.dependency : INTERNAL;
     requestsFailed({ subject, dependency });
     this.log.error({ msg: 'request failed', subject, dependency, error });
-    if (isDependent(error)) return unavailable(error.dependency, error.message);
+    if (isDependent(error)) return unavailable(error.dependency, error.message, error.code);
     return unavailable(INTERNAL, 'the service failed on this request; its log says why');
   }
 

@@ -4,19 +4,21 @@
  */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
+  readonly code: string | undefined;
   constructor(
     readonly dependency: string,
     reason: string,
-    options?: ErrorOptions,
+    { code, ...options }: ErrorOptions & Readonly<{ code?: string | undefined }> = {},
   ) {
     super(`${dependency} is unavailable: ${reason}`, options);
+    this.code = code;
   }
 }
 
 /** The request or its answer broke a rule of ours: no retry mends it. */
 export const INTERNAL = 'internal';
 
-export type Dependent = Error & Readonly<{ dependency: string }>;
+export type Dependent = Error & Readonly<{ dependency: string; code?: unknown }>;
 
 export const isDependent = (error: unknown): error is Dependent =>
   error instanceof Error && 'dependency' in error && typeof error.dependency === 'string';

@@ -15,6 +15,7 @@ import {
   type PostgreSqlConnection,
 } from '@mikro-orm/postgresql';
 import { Unavailable } from '@nexusmon/messaging';
+import type { Logger } from '@nexusmon/telemetry';
 
 export type Row = Record<string, unknown>;
 export type Result<Found = Row> = Readonly<{ rows: Found[]; count: number }>;
@@ -33,6 +34,8 @@ export type DatabaseOptions = Readonly<{
   /** Shown by PostgreSQL beside each connection. */
   name: string;
   entities?: readonly EntityName<AnyEntity>[];
+  /** Told of connections that were dropped. */
+  log?: Logger;
 }>;
 
 /** What is used of `pg`, which ships no types. */
@@ -84,7 +87,7 @@ const withCredentials = (url: string, user: string, password: string): string =>
   return full.toString();
 };
 
-export const mikroOptions = ({ url, user, password, connections_max, name, entities = [] }: DatabaseOptions) =>
+export const mikroOptions = ({ url, user, password, connections_max, name, entities = [], log }: DatabaseOptions) =>
   ({
     clientUrl: withCredentials(url, user, password),
     entities: [...entities],
@@ -97,7 +100,8 @@ export const mikroOptions = ({ url, user, password, connections_max, name, entit
       keepAlive: true,
     },
     debug: false,
-    logger: () => undefined,
+    // A dropped connection is told here and by the statement that was running on it.
+    logger: (message: string) => log?.debug({ msg: 'mikro-orm', message, database: name }),
     allowGlobalContext: false,
   }) satisfies Options;
 

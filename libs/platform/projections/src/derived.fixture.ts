@@ -170,7 +170,13 @@ const databaseUser = (servers: ComponentSet, name: string) => {
 };
 
 const openDatabase = (servers: ComponentSet): Promise<Database> =>
-  Database.open({ url: servers.database_url, connections_max: 4, name: 'spec', ...databaseUser(servers, 'mission') });
+  Database.open({
+    url: servers.database_url,
+    connections_max: 4,
+    name: 'spec',
+    log,
+    ...databaseUser(servers, 'mission'),
+  });
 
 const keyringOf = (servers: ComponentSet, database: Database): Keyring =>
   new Keyring({ sql: database, wrap_key: createSecretKey(secretsOf(servers, 'mission')['wrap_key'] ?? '', 'base64') });

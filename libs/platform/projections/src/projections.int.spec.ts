@@ -202,6 +202,22 @@ describe('a follower', () => {
     await derivation.close();
   }, 60_000);
 
+  it('begins where it is asked to, in this log only', async () => {
+    const derivation = await rig.derivation();
+    const { feed } = derivation;
+    feed.start();
+    const abort = new AbortController();
+    const position = await addMany(newIds(1), 3);
+    const [stream, incarnation, sequence] = position.split('.');
+    const firstOf = async (from: string) => (await feed.tail(from, abort.signal)?.next())?.value?.sequence;
+    expect(await firstOf('start')).toBe(1);
+    expect(await firstOf(`${stream}.${incarnation}.${Number(sequence) - 1}.0`)).toBe(Number(sequence));
+    expect(feed.tail(`${stream}.000000000000.1.0`, abort.signal)).toBeUndefined();
+    expect(feed.tail('nonsense', abort.signal)).toBeUndefined();
+    abort.abort();
+    await derivation.close();
+  });
+
   it('opens text that the log holds sealed', async () => {
     const derivation = await rig.derivation();
     derivation.feed.know([tally]);

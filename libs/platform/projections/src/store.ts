@@ -12,11 +12,12 @@ export type TableDefinition = Readonly<{
   /** With its schema: `mission.mission_view`. */
   name: string;
   key: readonly [string, ...string[]];
-  /** How many rows are kept at hand. @default 2000 */
+  /** How many rows are kept at hand. @default 512 */
   cached_max?: number;
 }>;
 
-const CACHED_MAX = 2_000;
+/** Enough for what is in motion; what rests is read again when something happens to it. */
+const CACHED_MAX = 512;
 const NAME = /^[a-z_]+\.[a-z_]+$/;
 const COLUMN = /^[a-z_][a-z0-9_]*$/;
 

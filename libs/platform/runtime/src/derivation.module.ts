@@ -4,23 +4,49 @@
 //   V1. The log is written only after every checkpoint of this process was found in it.
 //   V2. Commits flow only after every projection and reactor has joined, each from its own place.
 
-import { Global, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  Global,
+  Injectable,
+  Module,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { Config, readSecrets } from '@nexusmon/config';
-import { connectNats } from '@nexusmon/messaging';
+import { connectNats, inboxPrefixOf, RequestMux } from '@nexusmon/messaging';
+import type { NatsConnection } from '@nats-io/nats-core';
 import { LogFeed, Projections } from '@nexusmon/projections';
 import { Logger } from '@nexusmon/telemetry';
 import { Health } from './health.js';
+import { LogScrub } from './log-scrub.js';
 import { ProcessRegistry } from './registry.js';
 
+/** The connection of the user who may read the log and append nothing. */
+abstract class ReaderNats {
+  abstract readonly connection: NatsConnection;
+}
+
 @Injectable()
-class Derivation implements OnApplicationBootstrap {
+class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly scrub: LogScrub;
+
   constructor(
     private readonly registry: ProcessRegistry,
     private readonly projections: Projections,
     private readonly feed: LogFeed,
     private readonly health: Health,
     private readonly log: Logger,
-  ) {}
+    { connection }: ReaderNats,
+  ) {
+    this.scrub = new LogScrub({
+      connection,
+      mux: new RequestMux(connection, inboxPrefixOf('reader')),
+      streams: feed.identities(),
+      log,
+      onDamage: (reason) => {
+        for (const decider of registry.deciders) decider.log.refuseWrites(reason);
+      },
+    });
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     this.registry.projections = this.projections;
@@ -29,12 +55,18 @@ class Derivation implements OnApplicationBootstrap {
       const status = await log.start(checkpoints);
       if (!status.writable) this.log.error({ msg: 'the log is read-only', context, reason: status.reason });
     }
-    this.health.addProbe('projections', () => (this.projections.caughtUp() ? undefined : 'catching up'));
+    this.health.addStartProbe('projections', () => (this.projections.caughtUp() ? undefined : 'catching up'));
     this.health.addProbe('log', () => this.feed.fault);
     this.health.addDetail('projections', () => this.projections.health());
     this.health.addDetail('reactors', () => this.projections.reactorHealth());
     this.health.addDetail('position', () => this.feed.position());
+    this.health.addDetail('scrub', () => this.scrub.state);
     this.projections.start();
+    this.scrub.start();
+  }
+
+  beforeApplicationShutdown(): void {
+    this.scrub.close();
   }
 }
 
@@ -43,14 +75,20 @@ class Derivation implements OnApplicationBootstrap {
   providers: [
     Derivation,
     {
-      provide: LogFeed,
+      provide: ReaderNats,
       inject: [Config, Logger, ProcessRegistry],
-      useFactory: async (config: Config, log: Logger, registry: ProcessRegistry) => {
+      useFactory: async (config: Config, log: Logger, registry: ProcessRegistry): Promise<ReaderNats> => {
         const { nats_user: user, nats_password: password } = readSecrets(config, 'reader');
         const connection = await connectNats({ url: config.nats.url, user, password, name: 'reader' }, log);
         registry.others.push(connection);
-        return LogFeed.connect({ connection, streams: config.streams, log });
+        return { connection };
       },
+    },
+    {
+      provide: LogFeed,
+      inject: [ReaderNats, Config, Logger],
+      useFactory: ({ connection }: ReaderNats, config: Config, log: Logger) =>
+        LogFeed.connect({ connection, streams: config.streams, log }),
     },
     {
       provide: Projections,

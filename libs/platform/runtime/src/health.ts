@@ -19,36 +19,53 @@ const withinTime = async (probe: Probe): Promise<string | undefined> => {
   }
 };
 
-/** `read_only`: all is well but that the log may not be written, and somebody has to look at why. */
-export type HealthStatus = 'ok' | 'read_only' | 'down';
+/**
+ * `starting`: it has not read what was there when it came up. `read_only`: the log may not be written, and a person has
+ * to look at why. `degraded`: up, and something it needs is away. A restart mends neither of the last two.
+ */
+export type HealthStatus = 'ok' | 'starting' | 'read_only' | 'degraded' | 'stopping';
 
 export type HealthReport = Readonly<{
   status: HealthStatus;
+  /** Why it is not `ok`. */
+  reason?: string;
   /** Everything can be done. */
   ready: boolean;
-  /** Why the log may not be written, where only that is wrong. */
-  read_only?: string;
   /** Every probe by name; absent reasons mean that all is well. */
   checks: Readonly<Record<string, Readonly<{ ok: boolean; reason?: string }>>>;
   details: Readonly<Record<string, unknown>>;
 }>;
 
+/** What a probe's failure makes of the process, the gravest first. */
+const MEANINGS = ['starting', 'read_only', 'degraded'] as const;
+type Meaning = (typeof MEANINGS)[number];
+
+type Found = Readonly<{ name: string; means: Meaning; reason: string | undefined }>;
+
+const reasonOf = ({ name, means, reason }: Found): string[] => {
+  if (reason === undefined) return [];
+  return [means === 'read_only' ? reason : `${name}: ${reason}`];
+};
+
 /** Injectable: the class is its own token. */
 export class Health {
-  private readonly probes = new Map<string, Probe>();
-  private readonly writes = new Set<string>();
+  private readonly probes = new Map<string, Readonly<{ probe: Probe; means: Meaning }>>();
   private readonly details = new Map<string, Detail>();
   private stopping = false;
 
-  /** `probe` says why the process cannot serve; undefined when it can. */
+  /** `probe` says why the process cannot serve all that it should; undefined when it can. */
   addProbe(name: string, probe: Probe): void {
-    this.probes.set(name, probe);
+    this.probes.set(name, { probe, means: 'degraded' });
   }
 
   /** As `addProbe`, for what keeps the process from writing and from nothing else. */
   addWriteProbe(name: string, probe: Probe): void {
-    this.writes.add(name);
-    this.addProbe(name, probe);
+    this.probes.set(name, { probe, means: 'read_only' });
+  }
+
+  /** As `addProbe`, for what is still to be done before the process is up. */
+  addStartProbe(name: string, probe: Probe): void {
+    this.probes.set(name, { probe, means: 'starting' });
   }
 
   /** Figures for people; they decide nothing. */
@@ -63,25 +80,24 @@ export class Health {
 
   async report(): Promise<HealthReport> {
     const found = await Promise.all(
-      [...this.probes].map(async ([name, probe]) => {
-        const reason = await withinTime(probe);
-        return [name, reason === undefined ? { ok: true } : { ok: false, reason }] as const;
-      }),
+      [...this.probes].map(async ([name, { probe, means }]) => ({ name, means, reason: await withinTime(probe) })),
     );
-    const failed = found.filter(([, { ok }]) => !ok);
-    const status = this.statusOf(failed.map(([name]) => name));
-    const read_only = status === 'read_only' ? failed[0]?.[1].reason : undefined;
     return {
-      status,
-      ready: status === 'ok',
-      ...(read_only === undefined ? {} : { read_only }),
-      checks: Object.fromEntries(found),
+      ...this.standing(found),
+      checks: Object.fromEntries(
+        found.map(({ name, reason }) => [name, reason === undefined ? { ok: true } : { ok: false, reason }]),
+      ),
       details: Object.fromEntries([...this.details].map(([name, detail]) => [name, detail()])),
     };
   }
 
-  private statusOf(failed: readonly string[]): HealthStatus {
-    if (this.stopping || failed.some((name) => !this.writes.has(name))) return 'down';
-    return failed.length > 0 ? 'read_only' : 'ok';
+  private standing(found: readonly Found[]): Pick<HealthReport, 'status' | 'reason' | 'ready'> {
+    if (this.stopping) return { status: 'stopping', ready: false };
+    const failed = found.filter(({ reason }) => reason !== undefined);
+    const status = MEANINGS.find((meaning) => failed.some(({ means }) => means === meaning));
+    if (status === undefined) return { status: 'ok', ready: true };
+    // Contexts of one process find the same about the same log.
+    const reasons = new Set(failed.filter(({ means }) => means === status).flatMap(reasonOf));
+    return { status, reason: [...reasons].join('; '), ready: false };
   }
 }

@@ -1,9 +1,9 @@
 // Ops server: what this process says about itself, on 127.0.0.1 only and without a credential: nothing here changes
 // anything, and nothing here is anybody's data.
 //
-//   /ready    200 when everything can be done: where new work may be sent.
-//   /up       200 also when the log may only be read: a restart would mend nothing.
-//   /health   the same in detail.
+//   /ready    yes or no: whether everything can be done, and new work may be sent here.
+//   /health   in detail: 503 while starting and stopping, 200 while up, also when the log may only be read or something
+//             else is away: a restart would mend nothing.
 //   /metrics  for Prometheus.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -52,13 +52,11 @@ export class OpsServer {
     else if (path === '/ready') {
       const { ready } = await this.health.report();
       send(response, ready ? 200 : 503, { ready });
-    } else if (path === '/up') {
-      const { status, read_only } = await this.health.report();
-      send(response, status === 'down' ? 503 : 200, { status, ...(read_only === undefined ? {} : { read_only }) });
     } else if (path === '/health') {
       const report = await this.health.report();
-      send(response, report.ready ? 200 : 503, { service: this.name, process: this.reading(), ...report });
-    } else send(response, 404, { detail: 'there are /ready, /up, /health and /metrics' });
+      const is_up = report.status !== 'starting' && report.status !== 'stopping';
+      send(response, is_up ? 200 : 503, { service: this.name, process: this.reading(), ...report });
+    } else send(response, 404, { detail: 'there are /ready, /health and /metrics' });
   }
 }
 

@@ -66,11 +66,11 @@ const messaging = (context: Context): Provider[] => [
 const deciding = (context: Context, { entities = [] }: ContextOptions): Provider[] => [
   {
     provide: Database,
-    inject: [Config, ContextSecrets, Health],
-    useFactory: async (config: Config, secrets: ContextSecrets, health: Health) => {
+    inject: [Config, ContextSecrets, Health, Logger],
+    useFactory: async (config: Config, secrets: ContextSecrets, health: Health, log: Logger) => {
       const { url, connections_max } = config.database;
       const { database_user: user, database_password: password } = secrets;
-      const database = await Database.open({ url, user, password, connections_max, name: context, entities });
+      const database = await Database.open({ url, user, password, connections_max, name: context, entities, log });
       health.addProbe(`postgres.${context}`, () => database.query('select 1').then(() => undefined));
       return database;
     },

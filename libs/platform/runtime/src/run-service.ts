@@ -20,6 +20,9 @@ import { ProcessModule, type Fatal } from './process.module.js';
 import { ProcessRegistry } from './registry.js';
 import { within } from './within.js';
 
+/** A collector that has gone must not hold up the end. */
+const SPANS_FLUSH_MS = 1_000;
+
 class Process {}
 
 export type RunningService = Readonly<{
@@ -70,7 +73,7 @@ export const startService = async (
     const finished = await within(stopInOrder(app), config.shutdown_ms);
     await app.get(OpsServer).close();
     endMetrics();
-    await tracing.stop();
+    await within(tracing.stop(), SPANS_FLUSH_MS);
     log.info({ msg: 'stopped', finished });
     log.flush();
     return finished;

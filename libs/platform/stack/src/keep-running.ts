@@ -25,15 +25,15 @@ export type Running = Readonly<{
 
 export type Kept = Readonly<{ name: string; stop: (grace_ms: number) => Promise<void> }>;
 
-export type KeepOptions = Readonly<{
+export type KeepOptions<Process extends Running> = Readonly<{
   name: string;
   /** Starts it and resolves when it is ready. */
-  start: (signal: AbortSignal) => Promise<Running>;
+  start: (signal: AbortSignal) => Promise<Process>;
   /** Aborted when everything is to stop, also before it was ready for the first time. */
   signal: AbortSignal;
   onDied: (exit: Exit, pause_ms: number) => void;
   onFailed: (error: unknown, pause_ms: number) => void;
-  onReady: (pid: number, restarts: number) => void;
+  onReady: (running: Process, restarts: number) => void;
 }>;
 
 export const pauseBefore = (restart: number): number => Math.min(FIRST_PAUSE_MS * 2 ** (restart - 1), PAUSE_MS_MAX);
@@ -45,16 +45,16 @@ const aborted = (signal: AbortSignal): Promise<void> =>
   });
 
 /** Resolves when it is ready for the first time. */
-export const keepRunning = async (options: KeepOptions): Promise<Kept> => {
+export const keepRunning = async <Process extends Running>(options: KeepOptions<Process>): Promise<Kept> => {
   const { name, start, onDied, onFailed, onReady } = options;
   const stopping = new AbortController();
   const signal = AbortSignal.any([options.signal, stopping.signal]);
   const pause = (ms: number) => Promise.race([delay(ms, undefined, { ref: false }), aborted(signal)]);
-  let current: Running | undefined;
+  let current: Process | undefined;
   let failures = 0;
   let restarts = 0;
 
-  const startUntilReady = async (first: boolean): Promise<Running | undefined> => {
+  const startUntilReady = async (first: boolean): Promise<Process | undefined> => {
     while (!signal.aborted) {
       try {
         const running = await start(signal);
@@ -82,14 +82,14 @@ export const keepRunning = async (options: KeepOptions): Promise<Kept> => {
       await pause(pauseBefore(failures));
       current = await startUntilReady(false);
       restarts += 1;
-      if (current) onReady(current.pid, restarts);
+      if (current) onReady(current, restarts);
     }
   };
 
   current = await startUntilReady(true);
   failures = 0;
   signal.throwIfAborted();
-  if (current) onReady(current.pid, restarts);
+  if (current) onReady(current, restarts);
   const watching = watch();
 
   const stop = async (grace_ms: number): Promise<void> => {

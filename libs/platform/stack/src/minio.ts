@@ -20,6 +20,7 @@ export const startMinio = async (options: MinioOptions): Promise<Component> => {
     command: binary,
     args: ['server', '--quiet', '--address', `127.0.0.1:${port}`, '--certs-dir', certificates, store],
     env: {
+      GOMEMLIMIT: '96MiB',
       HOME: data_dir,
       MINIO_ROOT_USER: access_key,
       MINIO_ROOT_PASSWORD: secret_key,

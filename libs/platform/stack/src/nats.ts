@@ -56,7 +56,8 @@ export const startNats = async (options: NatsOptions): Promise<Component> => {
     name: 'nats',
     command: binary,
     args: ['--config', config_file],
-    env: {},
+    // Its garbage collector would let the heap double before it looks.
+    env: { GOMEMLIMIT: '96MiB', GOGC: '50' },
     cwd: data_dir,
     log_file,
   });

@@ -37,4 +37,13 @@ const humanReport = (write: (line: string) => void): Report => ({
 export const consoleReport = (json: boolean, write: (line: string) => void): Report =>
   json ? jsonReport(write) : humanReport(write);
 
+const REASONS_SHOWN = 3;
+
+/** One line, however many services have found however much: the log has as many readers as there are views. */
+export const sayReadOnly = (report: Report, services: Readonly<Record<string, string>>): void => {
+  const reasons = [...new Set(Object.values(services).flatMap((reason) => reason.split('; ')))];
+  const more = reasons.length > REASONS_SHOWN ? `; and ${reasons.length - REASONS_SHOWN} more of the kind` : '';
+  report.say('read_only', `READ-ONLY: ${reasons.slice(0, REASONS_SHOWN).join('; ')}${more}`, { services });
+};
+
 export const silentReport: Report = { say: () => undefined, step: (_name, work) => work() };

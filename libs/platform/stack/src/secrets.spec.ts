@@ -83,14 +83,15 @@ describe('the operator key', () => {
   it('given by the environment stands beside the one that was made', () => {
     const folder = prepared();
     const made = operatorKeyFile(folder, undefined);
-    const given = operatorKeyFile(folder, 'a key of my own choosing');
+    const given = operatorKeyFile(folder, ' a key of my own choosing\n');
     expect(given).not.toBe(made);
-    expect(readFileSync(given, 'utf8').trim()).toBe('a key of my own choosing');
+    expect(readFileSync(given, 'utf8')).toBe('a key of my own choosing\n');
     expect(operatorKeyFile(folder, undefined)).toBe(made);
   });
 
   it.each([
     ['nexusmon_sovereign_key', /published/],
+    [' nexusmon_sovereign_key\t', /published/],
     ['short', /at least 16/],
   ])('%s is no key (S5)', (key, says) => {
     const folder = prepared();

@@ -131,7 +131,7 @@ export const prepareSecrets = (
   return { dir, contexts, s3 };
 };
 
-const refuseWeakKey = (key: string, where: string): void => {
+export const refuseWeakKey = (key: string, where: string): void => {
   if (PUBLISHED_KEYS.includes(key))
     throw new StartFault(
       `${where} is the published example key, which everybody knows: choose another or leave it unset`,
@@ -143,9 +143,10 @@ const refuseWeakKey = (key: string, where: string): void => {
 /** The file that holds the operator's key. A key given by the environment never replaces the one made here. */
 export const operatorKeyFile = (data_dir: string, given: string | undefined): string => {
   if (given !== undefined) {
-    refuseWeakKey(given, 'OPERATOR_KEY');
+    const key = given.trim(); // As whoever reads the file does.
+    refuseWeakKey(key, 'OPERATOR_KEY');
     const path = join(data_dir, 'secrets', 'operator.key');
-    replaceFile(path, `${given}\n`);
+    replaceFile(path, `${key}\n`);
     return path;
   }
   const path = join(data_dir, 'operator.key');

@@ -3,7 +3,9 @@
 //   P1. Nothing is inherited: a process gets the settings of components and paths from here, and of the person's
 //       environment only what is listed. The master secret and the components' own credentials are not.
 //   P2. Only the gateway is reachable from elsewhere, and only where the person said so.
-//   P3. Ready means that it says so itself.
+//   P3. Up means that it says so itself, on its operations port. A process that may only read, because its log is not
+//       as it must be, or that misses something else, is up: a restart would mend nothing, and people must be able to
+//       look.
 
 import { join } from 'node:path';
 import { startChild, untilReady, type Child } from './child.js';
@@ -69,16 +71,15 @@ export const reachable = (host: string): string => {
   return host.includes(':') ? `[${host}]` : host;
 };
 
-const says = async (url: string): Promise<boolean> => {
-  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-  await response.body?.cancel();
-  return response.ok;
-};
+/** What a process says of itself, as far as it is read here. */
+type Standing = Readonly<{ status: string; reason?: string }>;
 
-const readiness = ({ service, ops_port, gateway }: ServiceStart) => {
-  const urls = [`http://127.0.0.1:${ops_port}/ready`];
-  if (service.serves_gateway) urls.push(`http://${reachable(gateway.host)}:${gateway.port}/health`);
-  return async () => (await Promise.all(urls.map(says))).every(Boolean);
+const UP = ['ok', 'read_only', 'degraded'];
+
+const standingOf = async (ops_port: number): Promise<Standing> => {
+  const url = `http://127.0.0.1:${ops_port}/health`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  return (await response.json()) as Standing;
 };
 
 /** Whatever the process had started itself ends with it: a new one must not find workers of the old one. */
@@ -90,14 +91,28 @@ const endGroup = (pid: number): void => {
   }
 };
 
-export const startService = async (options: ServiceStart): Promise<Running> => {
+export type RunningService = Running &
+  Readonly<{
+    /** Why it writes nothing, though it is up. */
+    read_only: string | undefined;
+    /** What it misses, though it is up. */
+    degraded: string | undefined;
+  }>;
+
+/** Without a bound V8 lets garbage grow with the machine's memory instead of collecting it; a service holds 100 MB. */
+const HEAP = '--max-old-space-size=512';
+/** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
+const MALLOC_ARENA_MAX = '2';
+
+export const startService = async (options: ServiceStart): Promise<RunningService> => {
   const { service, node, data_dir, log_file, ops_port, gateway, environment, onStarted, signal } = options;
   const child = await startChild({
     name: service.name,
     command: node,
     // The data folder is named for whoever reads the list of processes, this package included (leftovers.ts).
-    args: ['--enable-source-maps', service.script, '--data-dir', data_dir],
+    args: ['--enable-source-maps', HEAP, service.script, '--data-dir', data_dir],
     env: {
+      MALLOC_ARENA_MAX,
       ...environment,
       NODE_ENV: 'production',
       OPS_PORT: String(ops_port),
@@ -110,13 +125,22 @@ export const startService = async (options: ServiceStart): Promise<Running> => {
     endGroup(child.pid);
     return exit;
   });
+  let standing: Standing = { status: 'starting' };
+  const isUp = async () => UP.includes((standing = await standingOf(ops_port)).status);
   try {
     onStarted(child);
-    await untilReady(child, readiness(options), READY_TIMEOUT_MS, signal);
+    await untilReady(child, isUp, READY_TIMEOUT_MS, signal);
   } catch (error) {
     await child.stop('SIGTERM', PROBE_TIMEOUT_MS);
     await exited;
     throw error;
   }
-  return { pid: child.pid, exited, stop: (grace_ms) => child.stop('SIGTERM', grace_ms) };
+  const { status, reason = 'it does not say why' } = standing;
+  return {
+    pid: child.pid,
+    exited,
+    stop: (grace_ms) => child.stop('SIGTERM', grace_ms),
+    read_only: status === 'read_only' ? reason : undefined,
+    degraded: status === 'degraded' ? reason : undefined,
+  };
 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { pauseBefore } from './keep-running.js';
 import { handedThrough, reachable, servicesOf } from './services.js';
-import { outsideOf } from './settings.js';
+import { checkKeys, outsideOf } from './settings.js';
 
 describe('components that somebody else runs', () => {
   it('are none unless they are named', () => {
@@ -35,6 +35,21 @@ describe('components that somebody else runs', () => {
     { environment: { S3_ENDPOINT: 'http://s3' }, says: /S3_ACCESS_KEY and S3_SECRET_KEY/ },
   ])('are refused in one sentence: $environment', ({ environment, says }) => {
     expect(() => outsideOf(environment)).toThrow(says);
+  });
+});
+
+describe('keys that nobody would take', () => {
+  it.each([
+    { environment: { SWARMZ_JWT_SECRET: 'é'.repeat(15) }, says: /^SWARMZ_JWT_SECRET must have at least 32 bytes/ },
+    { environment: { OPERATOR_KEY: ' nexusmon_sovereign_key ' }, says: /^OPERATOR_KEY is the published example key/ },
+    { environment: { OPERATOR_KEY: `short${' '.repeat(20)}` }, says: /^OPERATOR_KEY must have at least 16 characters/ },
+  ])('are refused in one sentence: $environment', ({ environment, says }) => {
+    expect(() => checkKeys(environment)).toThrow(says);
+  });
+
+  it('are not those of the right length, nor none', () => {
+    checkKeys({ SWARMZ_JWT_SECRET: 'é'.repeat(16), OPERATOR_KEY: 'a key of my own choosing' });
+    checkKeys({ SWARMZ_JWT_SECRET: '', OPERATOR_KEY: '' });
   });
 });
 

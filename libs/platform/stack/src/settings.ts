@@ -1,4 +1,4 @@
-import type { OutsideCredentials } from './secrets.js';
+import { refuseWeakKey, type OutsideCredentials } from './secrets.js';
 import { StartFault } from './fault.js';
 
 /** Everything a start was asked for, read by the bootstrap: nothing in this package looks at the environment itself. */
@@ -45,6 +45,17 @@ const withoutCredentials = (url: URL): string => {
   bare.username = '';
   bare.password = '';
   return bare.toString().replace(/\/$/, '');
+};
+
+const JWT_SECRET_BYTES_MIN = 32;
+
+/** Keys that no process of ours would take: better said now than by each of them, after everything was started. */
+export const checkKeys = (environment: Settings['environment']): void => {
+  const jwt_secret = environment['SWARMZ_JWT_SECRET'];
+  if (jwt_secret && Buffer.byteLength(jwt_secret) < JWT_SECRET_BYTES_MIN)
+    throw new StartFault(`SWARMZ_JWT_SECRET must have at least ${JWT_SECRET_BYTES_MIN} bytes, or be left unset`);
+  const operator_key = environment['OPERATOR_KEY'];
+  if (operator_key) refuseWeakKey(operator_key.trim(), 'OPERATOR_KEY');
 };
 
 /** The components that somebody else runs. */

@@ -3,10 +3,10 @@
 
 import { once } from 'node:events';
 import { StartFault } from './fault.js';
-import { consoleReport, type Report } from './report.js';
+import { consoleReport, sayReadOnly, type Report } from './report.js';
 import { servicesOf } from './services.js';
 import type { Settings } from './settings.js';
-import { supervise, type RunFile } from './supervisor.js';
+import { supervise, type RunFile, type Stack } from './supervisor.js';
 
 const EXIT_FAULT = 1;
 
@@ -35,8 +35,11 @@ const welcome = ({ gateway_url, operator_key_file }: RunFile): string => `
   Ctrl-C stops everything.
 `;
 
-const announce = (report: Report, { json, began_at }: Settings, run: RunFile): void => {
+const announce = (report: Report, { json, began_at }: Settings, stack: Stack): void => {
   const elapsed_ms = Date.now() - began_at;
+  const run = stack.run();
+  const read_only = stack.read_only();
+  if (Object.keys(read_only).length > 0) sayReadOnly(report, read_only);
   const { gateway_url, operator_key_file, pids } = run;
   if (json) report.say('ready', gateway_url, { gateway_url, operator_key_file, pids, elapsed_ms });
   write(`ready ${gateway_url} (${(elapsed_ms / 1_000).toFixed(1)} s)`);
@@ -58,7 +61,7 @@ const main = async (): Promise<void> => {
   try {
     const services = servicesOf(settings.root, settings.separate);
     const stack = await supervise({ ...settings, node: process.execPath, services, report, signal: ending.signal });
-    announce(report, settings, stack.run());
+    announce(report, settings, stack);
     const cause = await wanted;
     report.say('stopping', `stopping (${cause})`);
     await stack.stop();

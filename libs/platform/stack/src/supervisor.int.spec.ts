@@ -7,13 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { silentReport } from './report.js';
+import { silentReport, type Report } from './report.js';
 import { supervise, type RunFile, type Stack, type SupervisorOptions } from './supervisor.js';
 
 const SERVICE = `
 import { createServer } from 'node:http';
 const { OPS_PORT, PORT, HOST } = process.env;
-createServer((_, response) => response.end('{}')).listen(Number(OPS_PORT), '127.0.0.1');
+createServer((_, response) => response.end('{"status":"ok"}')).listen(Number(OPS_PORT), '127.0.0.1');
 createServer((_, response) => response.end(JSON.stringify(process.env))).listen(Number(PORT), HOST);
 process.on('SIGTERM', () => process.exit(0));
 `;
@@ -136,6 +136,27 @@ describe('a start', () => {
     const services = [{ name: 'standalone', script: broken, serves_gateway: true }];
     await expect(start(folder, { services })).rejects.toThrow(/standalone did not start.*no disk today/s);
     expect(existsSync(join(folder, 'processes.json'))).toBe(false);
+  });
+
+  it.each([
+    ['read_only', { standalone: 'an older copy' }],
+    ['degraded', {}],
+  ])('takes a service that says %s as up, and leaves it alone (U6)', async (status, read_only) => {
+    const limited = join(root, 'dist', `${status}.js`);
+    writeFileSync(limited, SERVICE.replace('{"status":"ok"}', `{"status":"${status}","reason":"an older copy"}`));
+    const folder = newFolder();
+    const said: string[] = [];
+    const report: Report = { ...silentReport, say: (event) => said.push(event) };
+    const services = [{ name: 'standalone', script: limited, serves_gateway: true }];
+    const stack = await start(folder, { services, report });
+    expect(stack.read_only()).toEqual(read_only);
+    expect(said).toEqual(status === 'degraded' ? ['degraded'] : []);
+    expect(existsSync(join(folder, 'run.json'))).toBe(true);
+
+    process.kill(readRun(folder).pids['standalone'] ?? 0, 'SIGKILL');
+    await until('a word of the one that is back', () => said.includes('restarted'));
+    expect(said).toContain(status);
+    expect(said).not.toContain('failed');
   });
 
   it('can be called off before it is ready', async () => {

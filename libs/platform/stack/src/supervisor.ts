@@ -7,6 +7,7 @@
 //   U3. Ports are chosen once. Whatever dies comes back on its port and its data (keep-running.ts).
 //   U4. run.json is there exactly while the stack is up, and names the processes as they are.
 //   U5. A start that fails stops what it had started.
+//   U6. A service that may only read is up: it is left as it is, and people are told why.
 
 import { existsSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -26,11 +27,11 @@ import { startNats } from './nats.js';
 import { CONTEXTS } from './nats-permissions.js';
 import { clusterOf, startPostgres } from './postgres.js';
 import { closeMaintenanceDatabase, provisionBucket, provisionDatabase, provisionLog } from './provision.js';
-import type { Report } from './report.js';
+import { sayReadOnly, type Report } from './report.js';
 import { openRoster, type Roster } from './roster.js';
 import { operatorKeyFile, prepareSecrets, type Credentials, type Secrets } from './secrets.js';
-import { handedThrough, reachable, startService, type Service } from './services.js';
-import { outsideOf, type Outside, type Settings } from './settings.js';
+import { handedThrough, reachable, startService, type RunningService, type Service } from './services.js';
+import { checkKeys, outsideOf, type Outside, type Settings } from './settings.js';
 
 /** Together under the ten seconds a stop may take. */
 const SERVICES_GRACE_MS = 6_000;
@@ -76,6 +77,8 @@ export type Stack = Readonly<{
   addresses: Addresses;
   secrets_dir: string;
   run: () => RunFile;
+  /** By service: why it writes nothing, as it said when it came up. */
+  read_only: () => Readonly<Record<string, string>>;
   stop: () => Promise<void>;
 }>;
 
@@ -105,6 +108,7 @@ const databaseAdmin = ({ contexts: { admin } }: Secrets): Credentials => ({
 
 /** Starts everything and resolves when all of it is ready. */
 export const supervise = async (options: SupervisorOptions): Promise<Stack> => {
+  checkKeys(options.environment);
   prepareFolder(options.data_dir);
   const outside = outsideOf(options.environment);
   const supervisor = new Supervisor(options, outside, await lockFolder(options.data_dir));
@@ -121,6 +125,7 @@ class Supervisor {
   private readonly components: Kept[] = [];
   private readonly services: Kept[] = [];
   private readonly logs: string[] = [];
+  private readonly read_only = new Map<string, string>();
   private readonly roster: Roster;
   private readonly run_file: string;
   private readonly log_timer: NodeJS.Timeout;
@@ -174,6 +179,7 @@ class Supervisor {
       addresses,
       secrets_dir: secrets.dir,
       run: () => this.currentRun(),
+      read_only: () => Object.fromEntries(this.read_only),
       stop: () => this.stop(),
     };
   }
@@ -246,17 +252,34 @@ class Supervisor {
         onStarted: (child) => this.roster.add(child),
         signal,
       });
-    this.services.push(await this.keep(service.name, log_file, begin));
+    const onUp = (running: RunningService) => this.noteStanding(service.name, running);
+    this.services.push(await this.keep(service.name, log_file, begin, onUp));
   }
 
-  private keep(name: string, log_file: string, start: (signal: AbortSignal) => Promise<Running>): Promise<Kept> {
+  /** U6. Of the first start the reasons are told together, when everything is up. */
+  private noteStanding(name: string, { read_only, degraded }: RunningService): void {
+    const { report } = this.options;
+    if (degraded !== undefined) report.say('degraded', `${name} is up, but ${degraded}`, { name, reason: degraded });
+    if (read_only === undefined) this.read_only.delete(name);
+    else this.read_only.set(name, read_only);
+    if (this.run && this.read_only.size > 0) sayReadOnly(report, Object.fromEntries(this.read_only));
+  }
+
+  private keep<Process extends Running>(
+    name: string,
+    log_file: string,
+    start: (signal: AbortSignal) => Promise<Process>,
+    onUp: (running: Process) => void = () => undefined,
+  ): Promise<Kept> {
     const { report } = this.options;
     const keeping = () =>
       keepRunning({
         name,
         start,
         signal: this.ending.signal,
-        onReady: (pid, restarts) => {
+        onReady: (running, restarts) => {
+          const { pid } = running;
+          onUp(running);
           if (restarts > 0) report.say('restarted', `${name} is back (process ${pid})`, { name, pid, restarts });
         },
         onDied: (exit, pause_ms) =>

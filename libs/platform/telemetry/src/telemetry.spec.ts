@@ -53,6 +53,26 @@ describe('a trace', () => {
     expect(spans[1]?.parentSpanContext?.spanId).toBe('b7ad6b7169203331');
   });
 
+  it('is sent to where the configuration says', async () => {
+    const bodies: string[] = [];
+    const collector = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')));
+      request.on('end', () => {
+        bodies.push(`${request.url} ${body}`);
+        response.end('{}');
+      });
+    }).listen(0, '127.0.0.1');
+    await once(collector, 'listening');
+    const { port } = collector.address() as { port: number };
+    tracing = startTracing({ service: 'spec', endpoint: `http://127.0.0.1:${port}/v1/traces`, share: 1 });
+    await withRemoteSpan(HEADER, 'sent', {}, () => undefined);
+    await tracing.stop();
+    tracing = undefined;
+    expect(bodies.join()).toMatch(/^\/v1\/traces [^]*0af7651916cd43dd8448eb211c80319c[^]*"sent"/);
+    collector.close();
+  });
+
   it('records what failed and passes it on', async () => {
     const exporter = new InMemorySpanExporter();
     const processors = [new SimpleSpanProcessor({ exporter })];

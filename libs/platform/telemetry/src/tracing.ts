@@ -20,7 +20,6 @@ import {
   type SpanContext,
 } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   AlwaysOffSampler,
@@ -30,6 +29,7 @@ import {
   TracerProvider,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace';
+import { LateExporter } from './late-exporter.js';
 
 export type TracingOptions = Readonly<{
   service: string;
@@ -49,8 +49,7 @@ const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 /** Once per process, before the first span. */
 export const startTracing = ({ service, endpoint, share, processors = [] }: TracingOptions): Tracing => {
   const spanProcessors: SpanProcessor[] = [...processors];
-  if (endpoint !== undefined)
-    spanProcessors.push(new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: endpoint }) }));
+  if (endpoint !== undefined) spanProcessors.push(new BatchSpanProcessor({ exporter: new LateExporter(endpoint) }));
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service, 'service.namespace': 'nexusmon' }),
     sampler:

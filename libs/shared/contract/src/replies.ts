@@ -14,9 +14,13 @@ export const refusal = z.strictObject({
 });
 export type Refusal = z.infer<typeof refusal>;
 
-/** Something the answer depends on is away: the same request may succeed later. */
+/**
+ * Something the answer depends on is away: the same request may succeed later. `code` names a state that does not pass
+ * by itself.
+ */
 export const unavailable = z.strictObject({
   dependency: z.string(),
+  code: z.string().optional(),
   detail: z.string(),
   retry_after_seconds: z.number(),
 });

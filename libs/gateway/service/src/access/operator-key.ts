@@ -39,7 +39,7 @@ export class OperatorKey {
 }
 
 export const readOperatorKey = (given: string | undefined, file: string, pepper: Buffer): OperatorKey => {
-  if (given !== undefined) return new OperatorKey(given, pepper);
+  if (given !== undefined) return new OperatorKey(given.trim(), pepper);
   try {
     return new OperatorKey(readFileSync(file, 'utf8').trim(), pepper);
   } catch (cause) {

@@ -31,7 +31,7 @@ const ofFramework = (error: { code: string; statusCode?: unknown }): Problem | u
 
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
-  if (error instanceof LogReadOnly) return problem('log-read-only', error.reason);
+  if (error instanceof LogReadOnly) return problem(error.code, error.message);
   if (isDependent(error)) return unavailable(error.dependency, `${error.dependency} is away`);
   const framework = hasCode(error) ? ofFramework(error) : undefined;
   if (framework) return framework;

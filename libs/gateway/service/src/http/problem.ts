@@ -187,7 +187,10 @@ export const settled = <Body>(reply: Reply<Body>): Done<Body> => {
       return reply;
     case 'refused':
       throw ofRefusal(reply.refusal);
-    case 'unavailable':
-      throw unavailable(reply.unavailable.dependency, reply.unavailable.detail, reply.unavailable.retry_after_seconds);
+    case 'unavailable': {
+      const { dependency, code, detail, retry_after_seconds } = reply.unavailable;
+      if (code === 'log-read-only') throw problem(code, detail); // No later attempt is better.
+      throw unavailable(dependency, detail, retry_after_seconds);
+    }
   }
 };

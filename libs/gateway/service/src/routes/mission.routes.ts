@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { preferredWait } from '../http/prefer.js';
 import { defineRoute, type Answered, type Call, type Route } from '../http/route.js';
-import type { Answer, Services } from '../http/services.js';
+import { TIMEOUT_MS, type Answer, type Services } from '../http/services.js';
 import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 
 const tag = 'Missions';
@@ -60,7 +60,10 @@ const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
       const wait_ms = (wait ?? 0) * MILLISECONDS;
       const request = { asked: command.asked, mission_id: command.idOf('msn'), body: call.body, wait_ms };
       return in_flight.run(command, async () =>
-        created(await services.ask<MissionDocument>(MISSION_SUBJECTS.create, request, wait_ms), wait),
+        created(
+          await services.ask<MissionDocument>(MISSION_SUBJECTS.create, request, { timeout_ms: TIMEOUT_MS + wait_ms }),
+          wait,
+        ),
       );
     },
   });

@@ -45,7 +45,7 @@ const organismRoute = (services: Services, health: Health): Route =>
       const [progress, counts, { status }] = await Promise.all([
         services.ask<ProgressDocument>(EVOLUTION_SUBJECTS.progress, query),
         services.ask<Counts>(MISSION_SUBJECTS.count, query),
-        health.overall(),
+        health.document(),
       ]);
       const { by_status, ...queues } = counts.body;
       return found({ ...progress, body: { ...progress.body, missions: by_status, queues, health: { status } } });

@@ -16,7 +16,6 @@ import {
   type TaskState,
 } from '@nexusmon/mission-domain';
 import { OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
-import { PermitVerifier } from './permit-verifier.js';
 import { traceparent } from '@nexusmon/telemetry';
 import type { Assignment, Effect } from '@nexusmon/worker-contract';
 import { ownCommand } from '../mission/mission-log.js';
@@ -33,7 +32,6 @@ export class Claiming {
     private readonly governance: Governance,
     private readonly catalog: WorkerCatalog,
     private readonly outputs: Outputs,
-    private readonly permits: PermitVerifier,
   ) {}
 
   /** What becomes of a ready task for which `runner_id` has a slot. Throws `Unavailable` while it cannot be known. */
@@ -77,7 +75,6 @@ export class Claiming {
       }
       case 'permitted': {
         const { permit } = answer;
-        this.permits.check(permit, effect);
         const deadline = secondsAfter(new Date().toISOString(), effect.limits.timeout_seconds);
         const { attempt, worker, input_digest } = effect;
         const data = { task_id, runner_id, input_digest, permit, deadline };

@@ -5,8 +5,8 @@
 //   D2. All state here is a cache over the log. Losing it delays a task; it never starts one twice, because the claim's
 //       expectation and its attempt number are checked where the log is written.
 //   D3. While governance is away ready tasks wait; they use up no try.
-//   D4. No commit waits long for a claim: what cannot be claimed in time is tried again later, so that the end of a task
-//       is recorded whoever is away.
+//   D4. No commit waits long for a claim: what cannot be claimed in time is tried again later. So the end of a task is
+//       recorded, whoever is away.
 
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { Identified, Proposed } from '@nexusmon/event-log';

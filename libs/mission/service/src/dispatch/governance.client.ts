@@ -23,6 +23,9 @@ const traced = <Question extends object>(question: Question) => {
   return trace === undefined ? question : { ...question, traceparent: trace };
 };
 
+const away = ({ dependency, detail, code }: Extract<Reply<never>, { kind: 'unavailable' }>['unavailable']) =>
+  new Unavailable(dependency, detail, { code });
+
 /** What the mission service asks of governance. Without an answer nothing starts: `Unavailable` is thrown. */
 @Injectable()
 export class Governance {
@@ -68,7 +71,7 @@ export class Governance {
     const reply = await this.send(GOVERNANCE_SUBJECTS.get, { approval_id });
     if (reply.kind === 'done') return reply.body;
     if (reply.kind === 'refused') throw new Error(`approval ${approval_id}: ${reply.refusal.detail}`);
-    throw new Unavailable(reply.unavailable.dependency, reply.unavailable.detail);
+    throw away(reply.unavailable);
   }
 
   private send(subject: string, request: object): Promise<Reply<ApprovalDocument>> {
@@ -79,6 +82,6 @@ export class Governance {
     const reply = await this.client.request<unknown>(subject, request, { timeout_ms: TIMEOUT_MS });
     if (reply.kind === 'done') return reply.body;
     if (reply.kind === 'refused') throw new Error(`governance refused a question: ${reply.refusal.detail}`);
-    throw new Unavailable(reply.unavailable.dependency, reply.unavailable.detail);
+    throw away(reply.unavailable);
   }
 }

@@ -103,9 +103,13 @@ export class ThreadPool {
     this.growth = setTimeout(grow, Math.max(GROWTH_CHECK_MS, first.since_ms + START_AFTER_MS - performance.now()));
   }
 
-  /** While one is starting it may turn out to be enough: a start takes longer than many tasks. */
+  /**
+   * Only when every thread is held by a long task. Under a stream of short ones another thread would add nothing but its
+   * memory, and while one is starting it may turn out to be enough.
+   */
   private mayGrow(): boolean {
-    return this.threads.size < this.options.threads_max && ![...this.threads].some(({ starting }) => starting);
+    if (this.threads.size >= this.options.threads_max) return false;
+    return [...this.threads].every(({ starting, busy_ms }) => !starting && busy_ms >= START_AFTER_MS);
   }
 
   private startThread(): Thread {

@@ -54,6 +54,7 @@ type Running = {
   readonly task: ThreadTask;
   readonly settle: (outcome: ThreadOutcome) => void;
   readonly timers: NodeJS.Timeout[];
+  readonly since_ms: number;
   /** What the outcome is once the thread has stopped: decided when it was told to. */
   stopping: ThreadOutcome | undefined;
 };
@@ -109,6 +110,11 @@ export class Thread {
     return !this.dead && this.running === undefined;
   }
 
+  /** How long the present task has run; 0 when there is none. */
+  get busy_ms(): number {
+    return this.running ? performance.now() - this.running.since_ms : 0;
+  }
+
   run(task: ThreadTask): Promise<ThreadOutcome> {
     if (!this.idle) throw new Error('a thread runs one task at a time');
     const run = randomUUID();
@@ -118,7 +124,7 @@ export class Thread {
         setTimeout(() => this.stop(timedOut(late_in_ms)), late_in_ms),
         setInterval(() => this.checkMemory(run), this.options.memory_check_ms ?? MEMORY_CHECK_MS),
       ];
-      this.running = { run, task, settle: resolve, timers, stopping: undefined };
+      this.running = { run, task, settle: resolve, timers, since_ms: performance.now(), stopping: undefined };
       const { worker, task: asked, output_bytes_max } = task;
       this.send({ kind: 'run', run, worker, task: asked, output_bytes_max });
     });

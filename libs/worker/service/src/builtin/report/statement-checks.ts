@@ -1,14 +1,12 @@
 // What the report states beside the totals: lists, commits, and the same figures in words.
 
-import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
 import { LARGEST_FILES_MAX } from '@nexusmon/worker-contract';
 import type { CommitLine, Dependency, ReportFigures, SurveyManifest, TodoPlace } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../../worker-plugin.js';
 import { readReal } from '../real-files.js';
 import { MANIFEST_BYTES_MAX } from '../survey/manifests/declarations.js';
-import { gitIn } from '../survey/git-history.js';
-import type { GitReach } from '../survey/git-history.js';
+import { readConfined } from '../survey/git-history.js';
+import type { GitReach, RunGit } from '../survey/git-history.js';
 import { oneLine, pathBytes } from '../survey/path-text.js';
 import { below } from '../survey/walk.js';
 import { markdownText } from '../markdown-text.js';
@@ -123,20 +121,32 @@ export const checkCommits = async (
   reach: GitReach,
   differences: Differences,
 ): Promise<{ checked: number; moved: boolean }> => {
-  const git = gitIn(reach);
-  const top_level = (await git('rev-parse', '--show-toplevel')).stdout.toString('utf8').trimEnd();
-  const inside = top_level !== '' && (await realpath(join(top_level))) === reach.root ? [] : ['.'];
-  const listed = await git('rev-list', `--max-count=${stated.length}`, 'HEAD', '--', ...inside);
-  const now = listed.stdout
-    .toString('utf8')
-    .split('\n')
-    .filter((sha) => sha !== '');
-  for (const commit of stated) {
-    const object = await git('cat-file', 'commit', commit.sha);
-    if (object.code !== 0) differences.note(`commit ${commit.sha}: cannot be read from the repository`);
-    else compareCommit(commit, object.stdout, differences);
+  const answer = await readConfined(reach, (git, { top_level }) =>
+    commitObjects(git, stated, top_level === reach.root ? [] : ['.']),
+  );
+  if ('state' in answer) {
+    differences.note(`commits: cannot be read from the repository (${answer.state})`);
+    return { checked: 0, moved: false };
   }
-  return { checked: stated.length, moved: listed.code === 0 && now.join() !== stated.map(({ sha }) => sha).join() };
+  const { listed, objects } = answer.read;
+  for (const [index, commit] of stated.entries()) {
+    const object = objects[index];
+    if (object === undefined) differences.note(`commit ${commit.sha}: cannot be read from the repository`);
+    else compareCommit(commit, object, differences);
+  }
+  const moved = listed !== undefined && listed.join() !== stated.map(({ sha }) => sha).join();
+  return { checked: stated.length, moved };
+};
+
+const commitObjects = async (git: RunGit, stated: readonly CommitLine[], inside: readonly string[]) => {
+  const list = await git('rev-list', `--max-count=${stated.length}`, 'HEAD', '--', ...inside);
+  const shas = list.stdout.toString('utf8').split('\n');
+  const objects: (Buffer | undefined)[] = [];
+  for (const { sha } of stated) {
+    const object = await git('cat-file', 'commit', sha);
+    objects.push(object.code === 0 ? object.stdout : undefined);
+  }
+  return { listed: list.code === 0 ? shas.filter((sha) => sha !== '') : undefined, objects };
 };
 
 const compareCommit = (commit: CommitLine, object: Buffer, differences: Differences) => {

@@ -112,6 +112,58 @@ describe('the history of a folder', () => {
     expect(await state(() => Promise.resolve())).toBe('no_commits');
   });
 
+  it('is not read where what is borrowed from borrows from outside, or one object is a link (G3)', async () => {
+    await git(work, 'init');
+    await commit(work, 'a.txt', 'secret');
+    const borrower = join(base, 'borrower');
+    const lender = join(borrower, 'lender');
+    await mkdir(lender, { recursive: true });
+    await git(borrower, 'init');
+    const objects = join(borrower, '.git/objects');
+    await writeTree(objects, { 'info/alternates': `${lender}\n` });
+    expect((await history(borrower, { allowed: borrower })).git.state).toBe('no_commits');
+    await writeTree(lender, { 'info/alternates': `${join(work, '.git/objects')}\n` });
+    expect((await history(borrower, { allowed: borrower })).git.state).toBe('outside_allowed_roots');
+    await rm(join(objects, 'info/alternates'));
+    await mkdir(join(objects, 'ab'));
+    await symlink(join(work, 'a.txt'), join(objects, 'ab', 'c'.repeat(38)));
+    expect((await history(borrower, { allowed: borrower })).git.state).toBe('outside_allowed_roots');
+  });
+
+  /** A git that swaps `.git` for a link to another repository while it shows commits, and back when it is done. */
+  const swappingGit = async (other: string, rounds: number) => {
+    const real = (await run('which', ['git'], { env: { PATH: GIT_SEARCH_PATH } })).stdout.trim();
+    const script = `#!/bin/sh
+case " $* " in *" log "*|*" cat-file "*) ;; *) exec ${real} "$@" ;; esac
+echo round >> ${base}/rounds
+[ $(wc -l < ${base}/rounds) -le ${rounds} ] || exec ${real} "$@"
+mv ${work}/.git ${base}/kept
+ln -s ${other}/.git ${work}/.git
+${real} "$@"
+code=$?
+rm ${work}/.git
+mv ${base}/kept ${work}/.git
+exit $code
+`;
+    await writeTree(base, { 'bin/git': script });
+    await chmod(join(base, 'bin/git'), 0o755);
+    return `${join(base, 'bin')}:${GIT_SEARCH_PATH}`;
+  };
+
+  it('is not read from a repository that is there only while git runs (G3)', async () => {
+    const other = join(base, 'other');
+    await mkdir(other);
+    for (const folder of [work, other]) await git(folder, 'init');
+    await commit(other, 'a.txt', 'secret');
+    await commit(work, 'a.txt', 'own');
+    const always = await history(work, { search_path: await swappingGit(other, 1_000) });
+    expect(always.git).toEqual({ state: 'failed', detail: 'the repository changed each time it was read' });
+    expect(always.last_commits).toBeUndefined();
+    await rm(join(base, 'rounds'));
+    const once = await history(work, { search_path: await swappingGit(other, 1) });
+    expect(once.last_commits?.map(({ subject }) => subject)).toEqual(['own']);
+  });
+
   it('says when there is no git program, and what git said (G4)', async () => {
     await git(work, 'init');
     await mkdir(join(base, 'empty'));

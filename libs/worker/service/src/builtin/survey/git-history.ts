@@ -5,18 +5,19 @@
 //   G2. Neither the user's nor the system's git settings nor the environment play a part, so that the same tree gives
 //       the same answer.
 //   G3. git reads no commit outside the allowed roots: neither of a repository above them nor of one that a `.git`
-//       file, a link or a list of borrowed objects names.
+//       file, a link or a list of borrowed objects names, even where one was put there while git ran.
 //   G4. Why there are no commits is told: no work tree, none yet, no git program, or git's own words.
 
 import { execFile } from 'node:child_process';
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { resolveAllowed } from '@nexusmon/worker-contract';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { CommitLine, GitState } from '@nexusmon/worker-contract';
 import { LAST_COMMITS_MAX } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../../worker-plugin.js';
 import { faultCode, isGone, isUnreadable } from './file-faults.js';
-import { isConfined } from './git-confinement.js';
+import { isSame, sealOf } from './git-confinement.js';
 import { oneLine } from './path-text.js';
 
 export type GitHistory = Readonly<{ git: GitState; last_commits?: CommitLine[] }>;
@@ -58,47 +59,74 @@ const SAFE_FLAGS = [
 type Answer = Readonly<{ code: number | string; stdout: Buffer; detail: string }>;
 export type RunGit = (...args: readonly string[]) => Promise<Answer>;
 
+const TRIES = 4;
+/** Longer each time: somebody may be committing. */
+const PAUSE_MS = 50;
+const CHANGED: GitState = { state: 'failed', detail: 'the repository changed each time it was read' };
+
 export const readHistory = async (reach: GitReach): Promise<GitHistory> => {
+  const answer = await readConfined(reach, historyOf);
+  return 'state' in answer ? { git: answer } : answer.read;
+};
+
+/** What `read` finds out with git, or why git was not asked. Read again when the repository was changed meanwhile. */
+export const readConfined = async <Value>(
+  reach: GitReach,
+  read: (git: RunGit, reach: GitReach & Readonly<{ top_level: string }>) => Promise<Value>,
+): Promise<GitState | Readonly<{ read: Value }>> => {
   const above = await gitAbove(reach.root, reach.allowed_root);
-  if (above !== 'found') return { git: above };
+  if (above !== 'found') return above;
   const git = gitIn(reach);
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const places = await placesOf(git, reach);
+    if ('state' in places) return places;
+    if (tries > 0) await pause(PAUSE_MS * tries, undefined, { signal: reach.signal });
+    const repository = { ...places, root: reach.root };
+    const seal = await sealOf(repository, reach);
+    if (seal.state === 'led_out')
+      return { state: 'outside_allowed_roots', detail: 'the repository lies elsewhere, or borrows from elsewhere' };
+    // Asked again under the seal: git finds the repository anew each time.
+    if (seal.state === 'unsettled' || !isDeepStrictEqual(await placesOf(git, reach), places)) continue;
+    const value = await read(git, { ...reach, top_level: places.top_level });
+    if (isSame(seal, await sealOf(repository, reach))) return { read: value };
+  }
+  return CHANGED;
+};
+
+type Places = Readonly<{ top_level: string; git_folders: readonly string[] }>;
+const placesOf = async (git: RunGit, { root }: GitReach): Promise<GitState | Places> => {
   const places = await git(
     ...['rev-parse', '--path-format=absolute', '--is-inside-work-tree'],
     ...['--show-toplevel', '--git-dir', '--git-common-dir'],
   );
   // Also the answer where the folder itself is gone, which is no finding but a fault.
-  if (places.code === 'ENOENT') await lstat(reach.root);
-  if (places.code === 'ENOENT')
-    return { git: { state: 'git_missing', detail: 'there is no git program on this machine' } };
+  if (places.code === 'ENOENT') await lstat(root);
+  if (places.code === 'ENOENT') return { state: 'git_missing', detail: 'there is no git program on this machine' };
   const [inside_work_tree, ...folders] = places.stdout.toString('utf8').trimEnd().split('\n');
-  if (inside_work_tree === 'false') return { git: { state: 'not_a_work_tree' } };
+  if (inside_work_tree === 'false') return { state: 'not_a_work_tree' };
   if (places.code !== 0) return failed(places);
-  const [top_level] = folders;
-  if (top_level === undefined || folders.length !== 3)
-    return { git: { state: 'failed', detail: 'the folders that git names are not one a line' } };
-  if (!(await isConfined(folders.slice(1), reach)) || !(await isWithin(top_level, reach)))
-    return {
-      git: { state: 'outside_allowed_roots', detail: 'the repository lies elsewhere, or borrows from elsewhere' },
-    };
+  const [top_level, ...git_folders] = folders;
+  if (top_level === undefined || git_folders.length !== 2)
+    return { state: 'failed', detail: 'the folders that git names are not one a line' };
+  return { top_level, git_folders };
+};
+
+const historyOf = async (git: RunGit, reach: GitReach & Readonly<{ top_level: string }>): Promise<GitHistory> => {
   const head = await git('rev-parse', '--verify', '--quiet', 'HEAD');
   if (head.code === 1) return { git: { state: 'no_commits' } };
-  if (head.code !== 0) return failed(head);
-  const inside = (await realpath(top_level)) === reach.root ? [] : ['.'];
+  if (head.code !== 0) return { git: failed(head) };
   const log = await git(
     ...['log', `--max-count=${LAST_COMMITS_MAX}`, '-z', '--no-show-signature', '--no-mailmap'],
     ...['--no-color', '--no-decorate', '--encoding=UTF-8'],
     `--format=tformat:%H%x00%<(${AUTHOR_CHARACTERS},trunc)%an%x00%cI%x00%<(${SUBJECT_CHARACTERS},trunc)%s`,
-    ...['HEAD', '--', ...inside],
+    ...['HEAD', '--', ...(reach.top_level === reach.root ? [] : ['.'])],
   );
-  if (log.code !== 0) return failed(log);
+  if (log.code !== 0) return { git: failed(log) };
   const last_commits = commitsOf(log.stdout.toString('utf8'));
   return last_commits.length > 0 ? { git: { state: 'read' }, last_commits } : { git: { state: 'no_commits' } };
 };
 
-const isWithin = async (folder: string, { allowed_roots, forbidden_roots }: GitReach) =>
-  (await resolveAllowed(folder, allowed_roots, forbidden_roots, (path) => realpath(path))).allowed;
-
-export const gitIn =
+const gitIn =
   ({ root, allowed_root, signal, search_path }: GitReach): RunGit =>
   (...args) =>
     new Promise((resolve, reject) => {
@@ -133,8 +161,9 @@ const environment = (allowed_root: string, search_path: string) => ({
   GIT_CEILING_DIRECTORIES: dirname(allowed_root),
 });
 
-const failed = ({ code, detail }: Answer): GitHistory => ({
-  git: { state: 'failed', detail: oneLine(`git ended with ${code}: ${detail}`, DETAIL_CHARACTERS) },
+const failed = ({ code, detail }: Answer): GitState => ({
+  state: 'failed',
+  detail: oneLine(`git ended with ${code}: ${detail}`, DETAIL_CHARACTERS),
 });
 
 /** Looks for `.git` in the folder or above it, up to the allowed root. Asked first, since git's refusals are prose. */

@@ -1,0 +1,41 @@
+import { expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/nats-core';
+import { readConfig, readSecrets } from '@nexusmon/config';
+import { connectNats, inboxPrefixOf, RequestMux } from '@nexusmon/messaging';
+import { silentLogger } from '@nexusmon/telemetry';
+import { testServers } from '@nexusmon/testing';
+import { LogScrub } from './log-scrub.js';
+
+const servers = await testServers({ own: true });
+const config = readConfig({ NATS_URL: servers.nats_url, NEXUSMON_SECRETS: servers.secrets_dir });
+
+it('a log with a message that is no commit of ours becomes read-only, with the reason', async () => {
+  const log = silentLogger();
+  const { nats_user: user, nats_password: password } = readSecrets(config, 'admin');
+  const connection = await connectNats({ url: config.nats.url, user, password, name: 'spec' }, log);
+  const streams = [{ number: 0, name: 'NEXUSMON_EVENTS_0' }];
+  const read = async () => {
+    const damages: string[] = [];
+    const mux = new RequestMux(connection, inboxPrefixOf(user));
+    const onDamage = (reason: string) => damages.push(reason);
+    const scrub = new LogScrub({ connection, mux, streams, log, onDamage, begin_after_ms: 0 });
+    scrub.start();
+    while (scrub.state.state === 'waiting' || scrub.state.state === 'reading')
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
+    scrub.close();
+    return { damages, state: scrub.state.state };
+  };
+  expect(await read()).toEqual({ damages: [], state: 'sound' });
+  expect((await (await jetstreamManager(connection)).streams.info('NEXUSMON_EVENTS_0')).state.messages).toBe(0);
+  const schema = headers();
+  schema.set('Nexusmon-Schema', '1');
+  await jetstream(connection).publish('evt.00.mission.mission.x', 'garbage', { headers: schema });
+  expect(await read()).toEqual({
+    damages: [expect.stringContaining('message 1 on evt.00.mission.mission.x')],
+    state: 'damaged',
+  });
+  await connection.close();
+});
