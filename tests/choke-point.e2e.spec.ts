@@ -13,7 +13,7 @@ import '@nexusmon/vault-service';
 import { keyedId, newId } from '@nexusmon/event-log';
 import { registeredSubjects } from '@nexusmon/messaging';
 import type { MissionDocument } from '@nexusmon/mission-contract';
-import { Product, type Client } from './support/product.js';
+import { eventually, Product, type Client } from './support/product.js';
 
 const plan = { tasks: [{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }] };
 const DIGEST = 'a'.repeat(64);
@@ -174,6 +174,24 @@ describe('without a grant', () => {
       await send(subject, payload);
     }
     await expectUnstarted(mission);
+  });
+
+  it('no answer goes where only events may go, whatever a request names', async () => {
+    const poll = { runner_id: 'thief', workers: [], slots: 0, running: [], wait_ms: 10 };
+    for (const connection of connections) {
+      const reply = 'evt.00.governance.approval.apr_none';
+      connection.publish('cmd.mission.poll', JSON.stringify(poll), { reply });
+      await connection.flush();
+    }
+    await new Promise((wake) => setTimeout(wake, 500));
+    const { body } = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Say it', plan });
+    await operator.until(body.mission_id, ({ status }) => status === 'completed');
+    type Page = { data: { mission_id: string; status: string }[] };
+    const seen = async () => {
+      const { data } = (await operator.get<Page>('/v1/engine/missions?limit=1')).body;
+      return data[0]?.mission_id === body.mission_id && data[0].status === 'completed';
+    };
+    await eventually(seen);
   });
 
   describe('governance gives the mission service no permit', () => {

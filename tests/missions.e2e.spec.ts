@@ -97,6 +97,12 @@ describe('a mission', () => {
     expect(waited).toBeGreaterThanOrEqual(10_000);
   });
 
+  it('of rank S stays held when the run that would have started it was refused', async () => {
+    const { mission_id } = await create({ plan: three, rank: 'S', hold: true });
+    expect((await verb(mission_id, 'run', {}, key())).body.code).toBe('reason-required');
+    expect(await operator.mission(mission_id)).toMatchObject({ status: 'awaiting_approval', hold: true });
+  });
+
   it('of rank S that is held starts when it was run and the rest is over', async () => {
     const { mission_id } = await create({ plan: three, rank: 'S', hold: true });
     expect((await verb(mission_id, 'run', { reason: 'It is a drill.' }, key())).body.status).toBe('awaiting_approval');

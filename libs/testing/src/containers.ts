@@ -33,15 +33,13 @@ type Secrets = ReturnType<typeof prepareSecrets>;
 
 const natsUsers = ({ contexts }: Secrets) =>
   CONTEXTS.map((context) => {
-    const { publish, subscribe, answers_within_seconds } = permissionsOf(context);
-    const answers = { max: 1, expires: `${answers_within_seconds}s` };
+    const { publish, subscribe } = permissionsOf(context);
     return {
       user: contexts[context].nats_user,
       password: contexts[context].nats_password,
       permissions: {
         publish: { allow: publish },
         subscribe: { allow: subscribe },
-        ...(answers_within_seconds === undefined ? {} : { allow_responses: answers }),
       },
     };
   });

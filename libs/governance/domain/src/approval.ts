@@ -80,6 +80,7 @@ const request = ({ actor, time, data }: CommandOf<'RequestApproval'>, state: App
 /** Whether this is the approval that is asked for again: what it is bound to decides, not how it is described. */
 const isAsked = (known: Request, again: Omit<Request, 'expires_at'>) =>
   known.mission_id === again.mission_id &&
+  known.rank === again.rank &&
   known.task_id === again.task_id &&
   known.plan_digest === again.plan_digest &&
   known.effect_digest === again.effect_digest;

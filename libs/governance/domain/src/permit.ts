@@ -48,6 +48,8 @@ export const permitRuling = (
   return { kind: 'needs_approval', why: task_gate ? 'task_gate' : 'derived_input' };
 };
 
+const RANKS: readonly string[] = ['E', 'D', 'C', 'B', 'A', 'S'];
+
 /** The grant of this approval, if it is one for this plan and, for a task, for this effect. */
 const grantFor = (
   { effect, plan_digest, effect_digest }: Judged,
@@ -60,5 +62,7 @@ const grantFor = (
   const { request, grant } = approval;
   const bound =
     request.mission_id === effect.mission_id && request.plan_digest === plan_digest && request.task_id === task_id;
-  return bound && (task_id === undefined || request.effect_digest === effect_digest) ? grant : undefined;
+  // Leave that was asked for at a lower rank was given on easier terms.
+  const ranked = RANKS.indexOf(request.rank) >= RANKS.indexOf(effect.rank);
+  return bound && ranked && (task_id === undefined || request.effect_digest === effect_digest) ? grant : undefined;
 };

@@ -57,6 +57,10 @@ export type LogStatus = Readonly<{ writable: true }> | Readonly<{ writable: fals
 
 type Standing = Readonly<{ incarnation: string; last_sequence: number }>;
 
+/** Of what is refused on a connection only an append is the log's affair: an answer may come too late for its asker. */
+const isRefusedAppend = (error: Error): boolean =>
+  error instanceof PermissionViolationError && error.operation === 'publish' && error.subject.startsWith('evt.');
+
 export class EventLog {
   private readonly connection: NatsConnection;
   private readonly monitor: Monitor | undefined;
@@ -220,7 +224,7 @@ export class EventLog {
         this.losses += 1;
         this.lost ??= this.recheck().catch((error: unknown) => this.failCheck(error));
       }
-      if (status.type === 'error' && status.error instanceof PermissionViolationError) this.onFatal(status.error); // E3
+      if (status.type === 'error' && isRefusedAppend(status.error)) this.onFatal(status.error); // E3
     }
   }
 

@@ -90,6 +90,9 @@ type Route = Readonly<{
   outbox: Outbox;
 }>;
 
+/** An answer goes nowhere else, whatever a request names: least of all into the log. */
+const INBOX = /^_INBOX[._]/;
+
 export class NatsServer extends Server implements CustomTransportStrategy {
   private readonly subscriptions: Subscription[] = [];
   private readonly working = new Map<string, number>();
@@ -202,6 +205,10 @@ export class NatsServer extends Server implements CustomTransportStrategy {
 
   private respond(message: Msg, reply: Reply<unknown>, route: Route): void {
     if (!message.reply) return;
+    if (!INBOX.test(message.reply)) {
+      this.log.warn({ msg: 'a request wanted its answer outside an inbox', subject: route.subject });
+      return;
+    }
     const text = JSON.stringify(reply);
     route.outbox.post(() => this.deliver(message, text, route));
   }

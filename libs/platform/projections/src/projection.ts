@@ -43,7 +43,6 @@ export type AggregateMeta = Readonly<{
   born: RecordedEvent | undefined;
   /** Its last event. Nothing else of a batch is told: where batches end is chance, and rows may not show it (P1). */
   last: RecordedEvent;
-  events: readonly RecordedEvent[];
 }>;
 
 export type AggregateView<State, Command extends Message, Event extends Message, Refusal extends Rejection> = Readonly<{
@@ -116,7 +115,6 @@ export const aggregateProjection = <State, Command extends Message, Event extend
       correlation_id,
       born,
       last: ended,
-      events: last.events,
     };
     return {
       [id_column]: id,

@@ -3,7 +3,9 @@
 //   N1. Each context appends only to its own subjects, and answers only its own requests.
 //   N2. Nobody but `admin` creates, changes, purges or deletes a stream.
 //   N3. `reader` follows the log and can append nothing.
-//   N4. An inbox belongs to one user: nobody reads another's answers.
+//   N4. An inbox belongs to one user: nobody reads another's answers, and only who may be asked may write there. The
+//       server's own leave to answer is not used: it would let whoever asks have the answer written anywhere, the log
+//       included.
 //   N5. No list is ever empty: an empty list would allow everything.
 
 export const CONTEXTS = [
@@ -21,14 +23,9 @@ export type ContextName = (typeof CONTEXTS)[number];
 export type Permissions = Readonly<{
   publish: readonly string[];
   subscribe: readonly string[];
-  /** How long, in seconds, one answer may be given to a request that was received. */
-  answers_within_seconds?: number;
 }>;
 
 const LOG_READS = ['$JS.API.STREAM.MSG.GET.*', '$JS.API.STREAM.INFO.*'];
-/** An answer may wait for a whole mission: up to 120 s (`Prefer: wait`), and then some. */
-const ANSWERS_WITHIN_SECONDS = 150;
-
 /** What each may ask of the others, and of its own kind elsewhere. */
 const REQUESTS: Readonly<Record<Exclude<ContextName, 'reader' | 'admin'>, readonly string[]>> = {
   gateway: ['cmd.>', 'qry.>'],
@@ -44,10 +41,22 @@ const contextOf = (user: ContextName) => (user === 'gateway' ? 'access' : user);
 
 const inboxOf = (user: ContextName) => `_INBOX_${user}.>`;
 
-const serviceOf = (user: keyof typeof REQUESTS): Permissions => ({
-  publish: [...(user === 'worker' ? [] : [`evt.*.${contextOf(user)}.>`, ...LOG_READS]), ...REQUESTS[user]],
+type Asking = keyof typeof REQUESTS;
+const ASKING = Object.keys(REQUESTS) as Asking[];
+
+/** Whether one may send the other any request at all. */
+const mayAsk = (asker: Asking, asked: Asking) => {
+  const subjects = ['cmd.>', 'qry.>', `cmd.${contextOf(asked)}.`, `qry.${contextOf(asked)}.`];
+  return REQUESTS[asker].some((allowed) => subjects.some((subject) => allowed.startsWith(subject)));
+};
+
+const serviceOf = (user: Asking): Permissions => ({
+  publish: [
+    ...(user === 'worker' ? [] : [`evt.*.${contextOf(user)}.>`, ...LOG_READS]),
+    ...REQUESTS[user],
+    ...ASKING.filter((asker) => mayAsk(asker, user)).map(inboxOf),
+  ],
   subscribe: [inboxOf(user), `cmd.${contextOf(user)}.>`, `qry.${contextOf(user)}.>`],
-  answers_within_seconds: ANSWERS_WITHIN_SECONDS,
 });
 
 const READER: Permissions = {

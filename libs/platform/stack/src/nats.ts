@@ -15,16 +15,13 @@ export type NatsOptions = ComponentPlace &
   Readonly<{ binary: string; port: number; monitor_port: number; users: readonly NatsUser[] }>;
 
 const userBlock = ({ context, user, password }: NatsUser) => {
-  const { publish, subscribe, answers_within_seconds } = permissionsOf(context);
+  const { publish, subscribe } = permissionsOf(context);
   return {
     user,
     password,
     permissions: {
       publish: { allow: publish },
       subscribe: { allow: subscribe },
-      ...(answers_within_seconds === undefined
-        ? {}
-        : { allow_responses: { max: 1, expires: `${answers_within_seconds}s` } }),
     },
   };
 };

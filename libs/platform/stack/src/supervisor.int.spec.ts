@@ -150,7 +150,7 @@ describe('a start', () => {
     const services = [{ name: 'standalone', script: limited, serves_gateway: true }];
     const stack = await start(folder, { services, report });
     expect(stack.read_only()).toEqual(read_only);
-    expect(said).toEqual(status === 'degraded' ? ['degraded'] : []);
+    expect(said.filter((event) => event === status)).toHaveLength(status === 'degraded' ? 1 : 0);
     expect(existsSync(join(folder, 'run.json'))).toBe(true);
 
     process.kill(readRun(folder).pids['standalone'] ?? 0, 'SIGKILL');

@@ -64,6 +64,7 @@ export const progressProjection: Projection = {
   name: PROGRESS_PROJECTION,
   context: 'evolution',
   reads: [{ context: 'mission', name: 'mission', events: missionEvents }],
+  events: ['MissionCompleted'],
   tables: [
     { name: MISSION_VIEW, key: ['mission_id'] },
     { name: FINGERPRINT_VIEW, key: ['fingerprint'] },

@@ -10,6 +10,7 @@ export const reviewProjection: Projection = {
   name: 'governance.review',
   context: 'governance',
   reads: [{ context: 'mission', name: 'mission', events: missionEvents }],
+  events: ['MissionGated'],
   tables: [{ name: REVIEW_VIEW, key: ['mission_id'] }],
   on: (commits, store) => {
     for (const { commit, events } of commits)

@@ -10,12 +10,12 @@ export const missionProjection = aggregateProjection({
   aggregate: missionAggregate,
   table: MISSION_VIEW,
   id_column: 'mission_id',
-  columns: (state, { events }, before) => ({
+  columns: (state, { born }, before) => ({
     status: state.status,
     category: exists(state) ? state.request.category : null,
     effective_rank: exists(state) ? state.plan.effective_rank : null,
     active: isActive(state) && (readyTasks(state).length > 0 || runningTasks(state).length > 0),
     next_due_at: nextDueAt(state) ?? null,
-    traceparent: before?.['traceparent'] ?? events[0]?.traceparent ?? null,
+    traceparent: before?.['traceparent'] ?? born?.traceparent ?? null,
   }),
 });

@@ -8,7 +8,7 @@ import { Injectable } from '@nestjs/common';
 import { isKeyed, keyedId } from '@nexusmon/event-log';
 import type { ApprovalDocument, Verdict } from '@nexusmon/governance-contract';
 import { Keyring } from '@nexusmon/keys';
-import type { CreateBody, MissionDocument } from '@nexusmon/mission-contract';
+import type { CreateBody, MissionDocument, MissionStatus } from '@nexusmon/mission-contract';
 import { awaitedApprovals, exists, isTerminal, possibleVerbs, type ExistingMission } from '@nexusmon/mission-domain';
 import type { Asked, Reply } from '@nexusmon/shared-contract';
 import { Governance } from '../dispatch/governance.client.js';
@@ -35,10 +35,9 @@ export class Missions {
     private readonly traces: MissionTraces,
   ) {}
 
-  async create({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
-    if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
-    this.traces.begin(mission_id);
-    return this.createNew({ asked, mission_id, body, wait_ms });
+  async create(creation: Creation): MissionReply {
+    const { asked, mission_id } = creation;
+    return (await this.isRepeat(mission_id, asked)) ? this.createdBefore(creation) : this.createNew(creation);
   }
 
   /** Starts a held mission through the gate; with the operator key also one that awaits approval. */
@@ -47,12 +46,7 @@ export class Missions {
     const { state, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
-    if (state.status === 'awaiting_approval' && sovereign) {
-      // That it shall start is on record before the grant is, so that the grant starts it whenever it takes effect.
-      const wish = { ...asked, command_id: keyedId('cmd', asked.command_id, 'run') };
-      await this.missions.ask(mission_id, wish, { type: 'RunMission', data: { sovereign } });
-      return this.grantAll(state, verb);
-    }
+    if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { start: true });
     if (state.status !== 'accepted')
       return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));
     const { plan, request } = state;
@@ -112,6 +106,14 @@ export class Missions {
     return documentReply(state, position, false);
   }
 
+  private async createdBefore({ asked, mission_id, wait_ms }: Creation): MissionReply {
+    const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
+    const reply = await this.doneBefore(mission_id, asked);
+    if (reply.kind !== 'done' || ENDED.includes(reply.body.status)) return reply;
+    const last = await ended;
+    return last ? documentReply(last.state, last.position, false) : reply;
+  }
+
   private async createNew({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
     const planning = await this.planner.plan(body);
     if (planning.kind === 'refused') return planning;
@@ -137,16 +139,25 @@ export class Missions {
     return last ? documentReply(last.state, last.position, true) : replyOf(outcome);
   }
 
-  private async grantAll(state: ExistingMission, { asked, mission_id, reason, sovereign }: Verb): MissionReply {
+  /** `start`: the grants shall start the mission also where it is held. */
+  private async grantAll(state: ExistingMission, verb: Verb, { start } = { start: false }): MissionReply {
+    const { asked, mission_id, reason, sovereign } = verb;
     for (const [index, { approval_id }] of awaitedApprovals(state).entries()) {
       const grant = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
       const reply = await this.governance.grant(reason === undefined ? grant : { ...grant, reason });
       if (reply.kind !== 'done') return reply;
+      if (start && state.held) await this.liftHold(mission_id, asked, sovereign);
       // The first of them stands for the request as a whole.
       const moved = await this.settle(reply.body, index === 0 ? asked : forApproval(asked, approval_id));
       if (moved.kind !== 'done') return moved;
     }
     return this.get(mission_id);
+  }
+
+  /** On record before the grant takes effect, so that it starts the mission whenever that is. */
+  private async liftHold(mission_id: string, asked: Asked, sovereign: boolean): Promise<void> {
+    const wish = { ...asked, command_id: keyedId('cmd', asked.command_id, 'run') };
+    await this.missions.ask(mission_id, wish, { type: 'RunMission', data: { sovereign } });
   }
 
   private async record(mission_id: string, asked: Asked | undefined, order: Order): MissionReply {
@@ -187,6 +198,8 @@ const requestOf = (mission_id: string, requested_by: string, body: CreateBody) =
   const always = { mission_id, goal, category, constraints, params, hold, priority, tags, requested_by };
   return { ...always, ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
 };
+
+const ENDED: readonly string[] = ['completed', 'failed', 'cancelled'] satisfies MissionStatus[];
 
 /** What a request has done to one of several approvals: a repeat of the request repeats it. */
 const forApproval = (asked: Asked, approval_id: string): Asked => ({

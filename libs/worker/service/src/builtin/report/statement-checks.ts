@@ -125,6 +125,8 @@ export const checkCommits = async (
     commitObjects(git, stated, top_level === reach.root ? [] : ['.']),
   );
   if ('state' in answer) {
+    // Somebody may be committing; another attempt can find the repository at rest.
+    if (answer.state === 'failed') throw new WorkerFault(`the commits cannot be read: ${answer.detail}`, true);
     differences.note(`commits: cannot be read from the repository (${answer.state})`);
     return { checked: 0, moved: false };
   }

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -22,10 +22,11 @@ beforeEach(async () => {
 afterEach(() => removeFolder(base));
 
 const allowed = () => join(base, 'allowed');
-const look = () =>
+const look = (now_ms?: () => number) =>
   sealOf(
     { root, top_level: root, git_folders: [join(root, '.git')] },
     { allowed_roots: [allowed()], forbidden_roots: [] },
+    now_ms,
   );
 
 /** Seals are refused until the clock of the file system has moved on; that is what is waited for here. */
@@ -46,8 +47,11 @@ describe('the seal of a repository', () => {
 
   it('is not made of what changed just now (C3)', async () => {
     await writeFile(join(root, '.git/HEAD'), 'ref: refs/heads/other\n');
-    const seal = await look();
-    expect(isSame(seal, await look())).toBe(false);
+    const { ctimeMs } = await stat(join(root, '.git/HEAD'));
+    expect((await look(() => ctimeMs + 1)).state).toBe('unsettled');
+    expect((await look(() => ctimeMs + 1_000)).state).toBe('sealed');
+    // A server's clock that is far ahead never settles.
+    expect((await look(() => ctimeMs - 1_000)).state).toBe('sealed');
   });
 
   it.each(['', '.git', '.git/objects', '.git/objects/ab', '.git/objects/pack', '.git/refs/heads', '..'])(

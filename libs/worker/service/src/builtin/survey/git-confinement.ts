@@ -27,7 +27,8 @@ export type Repository = Readonly<{ root: string; top_level: string; git_folders
 export type Seal = Readonly<{ state: 'sealed'; text: string } | { state: 'led_out' | 'unsettled' }>;
 
 /** The seal of a repository and of the folder it was found from. */
-export const sealOf = (repository: Repository, roots: Roots): Promise<Seal> => new SealedPlaces(roots).of(repository);
+export const sealOf = (repository: Repository, roots: Roots, now_ms: () => number = Date.now): Promise<Seal> =>
+  new SealedPlaces(roots, now_ms).of(repository);
 
 export const isSame = (before: Seal, after: Seal) =>
   before.state === 'sealed' && after.state === 'sealed' && before.text === after.text;
@@ -36,14 +37,17 @@ class SealedPlaces {
   private readonly marks = new Map<string, string>();
   private changed_at_ms = 0;
 
-  constructor(private readonly roots: Roots) {}
+  constructor(
+    private readonly roots: Roots,
+    private readonly now_ms: () => number,
+  ) {}
 
   async of({ root, top_level, git_folders }: Repository): Promise<Seal> {
     const starts = [root, top_level, join(top_level, '.git'), ...git_folders];
     const named = await existing(git_folders.flatMap((folder) => NAMES.map((name) => join(folder, name))));
     const objects = git_folders.map((folder) => join(folder, 'objects'));
     if (!(await this.takeAll([...starts, ...named])) || !(await this.takeObjects(objects))) return { state: 'led_out' };
-    const age_ms = Date.now() - this.changed_at_ms;
+    const age_ms = this.now_ms() - this.changed_at_ms;
     // A time far ahead is another machine's clock, which no waiting here moves.
     if (age_ms < TICK_MS && age_ms > -TICK_MS) return { state: 'unsettled' };
     return { state: 'sealed', text: JSON.stringify([...this.marks].sort(([a], [b]) => (a < b ? -1 : 1))) };

@@ -78,9 +78,9 @@ export const readConfined = async <Value>(
   if (above !== 'found') return above;
   const git = gitIn(reach);
   for (let tries = 0; tries < TRIES; tries += 1) {
+    if (tries > 0) await pause(PAUSE_MS * tries, undefined, { signal: reach.signal });
     const places = await placesOf(git, reach);
     if ('state' in places) return places;
-    if (tries > 0) await pause(PAUSE_MS * tries, undefined, { signal: reach.signal });
     const repository = { ...places, root: reach.root };
     const seal = await sealOf(repository, reach);
     if (seal.state === 'led_out')
