@@ -69,7 +69,7 @@ describe('while a service does not answer', () => {
     return answer;
   };
   /** Looks on for a while: what must not happen does not. */
-  const remains = async (mission_id: string, expected: object, seconds = 2) => {
+  const remains = async (mission_id: string, expected: object, seconds = 1) => {
     for (let tries = 0; tries < seconds * 4; tries++) {
       expect(await operator.mission(mission_id)).toMatchObject(expected);
       await new Promise((wake) => setTimeout(wake, 250));

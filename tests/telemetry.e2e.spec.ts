@@ -49,7 +49,6 @@ beforeAll(async () => {
     args: ['--separate'],
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
-      OTEL_BSP_SCHEDULE_DELAY: '200',
       NEXUSMON_ALLOWED_PATHS: workspace,
       NEXUSMON_WORKER_MODULES: MODULE,
       LOG_LEVEL: 'debug',

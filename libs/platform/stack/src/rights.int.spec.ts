@@ -57,17 +57,20 @@ const EVERYTHING = [
 ];
 
 const LOG_OF = (context: string) => [`evt.63.${context}.thing.probe`, ...READING];
+/** Where the answers of a context go: to the inboxes of those who may ask it, and no answer goes anywhere else. */
+const TO = (...askers: User[]) => askers.map((asker) => `_INBOX_${asker}.probe`);
 const MAY_PUBLISH: Record<User | 'reader', string[]> = {
   mission: [
     ...LOG_OF('mission'),
     ...['cmd.governance.probe', 'qry.governance.probe', 'cmd.vault.probe', 'qry.vault.probe', 'cmd.mission.probe'],
     ...POLLS,
+    ...TO('gateway', 'mission', 'worker'),
   ],
-  governance: [...LOG_OF('governance'), 'cmd.governance.probe'],
-  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, ...POLLS],
-  vault: LOG_OF('vault'),
-  evolution: LOG_OF('evolution'),
-  worker: [...POLLS, 'cmd.vault.probe', 'qry.vault.probe'],
+  governance: [...LOG_OF('governance'), 'cmd.governance.probe', ...TO('gateway', 'governance', 'mission')],
+  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, ...POLLS, ...TO('gateway')],
+  vault: [...LOG_OF('vault'), ...TO('gateway', 'mission', 'worker')],
+  evolution: [...LOG_OF('evolution'), ...TO('gateway')],
+  worker: [...POLLS, 'cmd.vault.probe', 'qry.vault.probe', ...TO('gateway')],
   reader: [...FOLLOWING, ...READING],
 };
 
@@ -145,14 +148,24 @@ describe('on NATS', () => {
     expect(await refusedSubscribing(await enter('reader'), subjects)).toEqual(subjects.slice(1));
   });
 
-  it('one answer may be given to a request, and none unasked', async () => {
-    const [gateway, mission] = await Promise.all([enter('gateway'), enter('mission')]);
+  it('an answer reaches its asker, and nothing else that the asker could name', async () => {
+    const [gateway, mission, worker] = await Promise.all([enter('gateway'), enter('mission'), enter('worker')]);
     mission.subscribe('cmd.mission.>', { callback: (_error, message) => void message.respond('done') });
     await mission.flush();
     expect((await gateway.request('cmd.mission.probe', '', { timeout: 5_000 })).string()).toBe('done');
-    expect(await refusedPublishing(await enter('mission'), ['_INBOX_gateway.probe'])).toEqual(['_INBOX_gateway.probe']);
+    expect((await worker.request('cmd.mission.poll', '', { timeout: 5_000 })).string()).toBe('done');
+    const before = await lastSequence();
+    worker.publish('cmd.mission.poll', '', { reply: 'evt.00.governance.approval.apr_none' });
+    await worker.flush();
+    await mission.flush();
+    expect(await lastSequence()).toBe(before);
   });
 });
+
+const lastSequence = async () => {
+  const reply = await (await enter('reader')).request(`$JS.API.STREAM.INFO.${LOG}`, '', { timeout: 5_000 });
+  return reply.json<{ state: { last_seq: number } }>().state.last_seq;
+};
 
 const SCHEMA_OF = {
   mission: 'mission',

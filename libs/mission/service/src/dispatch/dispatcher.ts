@@ -8,7 +8,8 @@
 //   D4. No commit waits long for a claim: what cannot be claimed in time is tried again later. So the end of a task is
 //       recorded, whoever is away.
 
-import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Logger } from '@nexusmon/telemetry';
 import type { Identified, Proposed } from '@nexusmon/event-log';
 import { Unavailable } from '@nexusmon/messaging';
 import {
@@ -30,7 +31,6 @@ import { Offer, Offers } from './offers.js';
 import { Pauses } from './pauses.js';
 import { ReadyIndex } from './ready-index.js';
 
-const RETRY_DELAY_MS = 500;
 /** Well below what a commit may take in all (D4). */
 const CLAIM_MS_MAX = 1_500;
 const LEASE_CHECK_MS = 1_000;
@@ -41,7 +41,6 @@ type MissionProposed = Proposed<Mission, MissionCommand>;
 
 @Injectable()
 export class Dispatcher implements OnModuleDestroy {
-  private readonly logger = new Logger(Dispatcher.name);
   private readonly ready = new ReadyIndex();
   private readonly offers = new Offers();
   private readonly claims = new Claims();
@@ -51,7 +50,6 @@ export class Dispatcher implements OnModuleDestroy {
   private readonly stops = new Map<string, AttemptName[]>();
   private readonly runners = new Map<string, number>();
   private readonly pauses = new Pauses(() => this.pump(this.ready.workers));
-  private readonly retries = new Set<NodeJS.Timeout>();
   private readonly lease_check: NodeJS.Timeout;
   private readonly endGauges = gaugeDispatch(() => this.figures);
   private stopping = false;
@@ -60,6 +58,7 @@ export class Dispatcher implements OnModuleDestroy {
     private readonly missions: MissionLog,
     private readonly catalog: WorkerCatalog,
     private readonly claiming: Claiming,
+    private readonly log: Logger,
   ) {
     missions.followWith({
       propose: (state) => this.propose(state),
@@ -73,7 +72,6 @@ export class Dispatcher implements OnModuleDestroy {
     this.stopping = true;
     this.endGauges();
     clearInterval(this.lease_check);
-    for (const timer of this.retries) clearTimeout(timer);
     this.pauses.close();
     this.offers.closeAll();
   }
@@ -166,7 +164,7 @@ export class Dispatcher implements OnModuleDestroy {
       offer.giveBack();
       const { mission_id } = state.request;
       const { task_id } = task.plan;
-      this.logger.warn({ msg: 'task could not be claimed, it waits', mission_id, task_id, err: error });
+      this.log.warn({ msg: 'task could not be claimed, it waits', mission_id, task_id, error });
       return undefined;
     }
   }
@@ -206,7 +204,7 @@ export class Dispatcher implements OnModuleDestroy {
     try {
       await this.missions.nudge(mission_id);
     } catch (error) {
-      this.logger.warn({ msg: 'mission could not be dispatched, will try again', mission_id, err: error });
+      this.log.warn({ msg: 'mission could not be dispatched, will try again', mission_id, error });
       this.pauses.begin(mission_id);
     } finally {
       this.nudging.delete(mission_id);
@@ -232,11 +230,9 @@ export class Dispatcher implements OnModuleDestroy {
   private release({ mission_id, task_id, attempt }: Claim, why: 'lease_expired' | 'runner_lost'): void {
     this.claims.forget(mission_id, task_id);
     this.missions.order(mission_id, { type: 'ReleaseTask', data: { task_id, attempt, why } }).then(
-      (outcome) => this.logger.warn({ msg: 'claim released', mission_id, task_id, attempt, why, kind: outcome.kind }),
-      (error: unknown) => {
-        this.logger.warn({ msg: 'claim not released yet', mission_id, task_id, attempt, err: error });
-        this.later(() => this.release({ mission_id, task_id, attempt, runner_id: '' }, why));
-      },
+      (outcome) => this.log.warn({ msg: 'claim released', mission_id, task_id, attempt, why, kind: outcome.kind }),
+      // The log is away or read-only. The sweep of active missions finds the claim again, and its lease runs anew.
+      (error: unknown) => this.log.warn({ msg: 'claim not released yet', mission_id, task_id, attempt, error }),
     );
   }
 
@@ -252,14 +248,5 @@ export class Dispatcher implements OnModuleDestroy {
     const stops = this.stops.get(runner_id) ?? [];
     this.stops.delete(runner_id);
     return stops;
-  }
-
-  private later(act: () => void): void {
-    if (this.stopping) return;
-    const timer = setTimeout(() => {
-      this.retries.delete(timer);
-      act();
-    }, RETRY_DELAY_MS);
-    this.retries.add(timer);
   }
 }

@@ -1,4 +1,5 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Logger } from '@nexusmon/telemetry';
 import { Database, Projections } from '@nexusmon/projections';
 import { MissionLog } from '../mission/mission-log.js';
 import { MISSION_VIEW } from '../mission/mission.projection.js';
@@ -16,7 +17,6 @@ const BATCH = 500;
  */
 @Injectable()
 export class Recovery implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(Recovery.name);
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
@@ -25,6 +25,7 @@ export class Recovery implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly database: Database,
     private readonly missions: MissionLog,
     private readonly dispatcher: Dispatcher,
+    private readonly log: Logger,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -49,7 +50,7 @@ export class Recovery implements OnApplicationBootstrap, OnModuleDestroy {
       await this.sweep(new Date(Date.now() - still_ms).toISOString());
       this.after(SWEEP_MS, STILL_MS);
     } catch (error) {
-      this.logger.warn({ msg: 'active missions not looked at, will try again', err: error });
+      this.log.warn({ msg: 'active missions not looked at, will try again', error });
       this.after(SWEEP_MS, still_ms);
     }
   }

@@ -1,4 +1,5 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { Logger } from '@nexusmon/telemetry';
 import { keyedId } from '@nexusmon/event-log';
 import {
   awaitedApprovals,
@@ -17,9 +18,10 @@ const SUMMARY_LENGTH_MAX = 8_000;
 /** Asks governance for the approvals that a mission awaits. Asking again is harmless. */
 @Injectable()
 export class ApprovalRequests {
-  private readonly logger = new Logger(ApprovalRequests.name);
-
-  constructor(private readonly governance: Governance) {}
+  constructor(
+    private readonly governance: Governance,
+    private readonly log: Logger,
+  ) {}
 
   /** What cannot be asked now is asked by the reactor, which reads the same commit from the log. */
   async request(state: Mission, key_id: string | undefined): Promise<void> {
@@ -27,7 +29,7 @@ export class ApprovalRequests {
       await this.requestAll(state, key_id);
     } catch (error) {
       const mission_id = exists(state) ? state.request.mission_id : undefined;
-      this.logger.warn({ msg: 'approval not requested yet, the reactor will', mission_id, err: error });
+      this.log.warn({ msg: 'approval not requested yet, the reactor will', mission_id, error });
     }
   }
 

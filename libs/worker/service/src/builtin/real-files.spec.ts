@@ -52,8 +52,8 @@ describe.each(proofs)('a real path proven by %s', (_name, proof) => {
       at('d'),
       async (within) => {
         await swap();
+        await writeFile(join(base, 'outside/stranger.txt'), '');
         listed.push(...(await readdir(within)));
-        await writeFile(join(base, 'outside/late.txt'), '');
       },
       proof,
     );

@@ -104,7 +104,7 @@ export class ThreadPool {
   }
 
   /**
-   * Only when every thread is held by a long task. Under a stream of short ones another thread would add nothing but its
+   * Only when every thread is held by a long task. Under a stream of short ones another would add nothing but its
    * memory, and while one is starting it may turn out to be enough.
    */
   private mayGrow(): boolean {
