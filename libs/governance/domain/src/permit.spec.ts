@@ -41,7 +41,7 @@ const asked = (approval_id: string, over: object = {}): ApprovalEvent => ({
     approval_id,
     mission_id,
     plan_digest,
-    rank: 'A',
+    rank: 'S',
     requested_by: by.actor,
     reasons: [],
     summary: 'what will run',
@@ -99,6 +99,10 @@ describe('a permit', () => {
       expect(rule(request, [asked(whole, { plan_digest: other_digest }), granted()])).toMatchObject(missing);
       expect(rule(request, [asked(whole, { task_id: 'one' }), granted()])).toMatchObject(missing);
     });
+    it('does not rest on leave that was asked for at a lower rank (T1)', () => {
+      expect(rule(request, [asked(whole, { rank: 'B' }), granted()])).toMatchObject(missing);
+    });
+
     it('asks again for an input that nobody saw, unless its shape was granted (T3)', () => {
       const derived = { ...request, derived_input: true };
       expect(rule(derived, [asked(whole), granted()])).toEqual({ kind: 'needs_approval', why: 'derived_input' });

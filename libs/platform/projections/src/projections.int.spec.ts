@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import { newId } from '@nexusmon/event-log';
+import { decodePosition, encodePosition, joinPositions, newId, type PositionVector } from '@nexusmon/event-log';
 import { jetstreamManager, jetstream, RetentionPolicy } from '@nats-io/jetstream';
 import { silentLogger } from '@nexusmon/telemetry';
 import { other, add, Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
@@ -30,7 +30,7 @@ const folded = async (ids: readonly string[]) =>
 
 const newIds = (count: number): string[] => Array.from({ length: count }, () => newId('tly'));
 
-/** Adds to each id in turn, `each` times, with `parallel` at once; returns the position of the last. */
+/** Adds to each id in turn, `each` times, all ids at once; returns the position after all of them. */
 const addMany = async (ids: readonly string[], each: number): Promise<string> => {
   const key_id = await rig.key();
   const positions = await Promise.all(
@@ -40,7 +40,9 @@ const addMany = async (ids: readonly string[], each: number): Promise<string> =>
       return position;
     }),
   );
-  return positions.at(-1) ?? '';
+  const vectors = positions.map((position) => decodePosition(position));
+  const known = vectors.filter((vector): vector is PositionVector => vector !== undefined);
+  return encodePosition(known.reduce(joinPositions, new Map()));
 };
 
 describe('a projection', () => {
