@@ -6,7 +6,7 @@ import type { AnyEntity, EntityName } from '@mikro-orm/core';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Config, ContextSecrets, readSecrets, type Context } from '@nexusmon/config';
 import { EventLog } from '@nexusmon/event-log';
-import { Keyring } from '@nexusmon/keys';
+import { Keyring, type SqlExecutor } from '@nexusmon/keys';
 import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
 import { Database, LogFeed, Projections } from '@nexusmon/projections';
 import { Logger } from '@nexusmon/telemetry';
@@ -63,6 +63,18 @@ const messaging = (context: Context): Provider[] => [
   },
 ];
 
+/**
+ * Keys cannot be made again from the log: unlike views, they are on disk before anything is sealed under them, whatever
+ * the role's connections do otherwise.
+ */
+const keptForGood = (database: Database): SqlExecutor => ({
+  query: (statement, parameters) =>
+    database.transaction(async (sql) => {
+      await sql.query('set local synchronous_commit = on');
+      return sql.query(statement, parameters);
+    }),
+});
+
 const deciding = (context: Context, { entities = [] }: ContextOptions): Provider[] => [
   {
     provide: Database,
@@ -79,7 +91,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
     provide: Keyring,
     inject: [Database, ContextSecrets, LogFeed],
     useFactory: (database: Database, { wrap_key }: ContextSecrets, feed: LogFeed) => {
-      const keyring = new Keyring({ sql: database, wrap_key: createSecretKey(wrap_key, 'base64') });
+      const keyring = new Keyring({ sql: keptForGood(database), wrap_key: createSecretKey(wrap_key, 'base64') });
       feed.openWith(keyring);
       return keyring;
     },

@@ -114,7 +114,8 @@ const roleStatements = (secrets: Secrets): string[] =>
       return `DO $$ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ${literal(database_user)}) THEN CREATE ROLE ${role}; END IF;
       END $$;
-      ALTER ROLE ${role} ${rights} PASSWORD ${password};`;
+      ALTER ROLE ${role} ${rights} PASSWORD ${password};
+      ALTER ROLE ${role} SET synchronous_commit = off;`;
     });
 
 const schemaStatements = (): string[] =>

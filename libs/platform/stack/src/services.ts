@@ -100,7 +100,7 @@ export type RunningService = Running &
   }>;
 
 /** Without a bound V8 lets garbage grow with the machine's memory instead of collecting it; a service holds 100 MB. */
-const HEAP = '--max-old-space-size=512';
+const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=32'];
 /** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
 const MALLOC_ARENA_MAX = '2';
 
@@ -110,7 +110,7 @@ export const startService = async (options: ServiceStart): Promise<RunningServic
     name: service.name,
     command: node,
     // The data folder is named for whoever reads the list of processes, this package included (leftovers.ts).
-    args: ['--enable-source-maps', HEAP, service.script, '--data-dir', data_dir],
+    args: ['--enable-source-maps', ...HEAP, service.script, '--data-dir', data_dir],
     env: {
       MALLOC_ARENA_MAX,
       ...environment,

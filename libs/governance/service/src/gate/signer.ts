@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { ContextSecrets } from '@nexusmon/config';
-import { canonical } from '@nexusmon/event-log';
+import { canonical, sha256Hex } from '@nexusmon/event-log';
 import { LRUCache } from 'lru-cache';
 
 export type Signed<Claims> = Readonly<{ claims: Claims; signature: string }>;
@@ -13,7 +13,7 @@ const KNOWN_MAX = 20_000;
 export class Signer {
   private readonly key: KeyObject;
   private readonly public_key: KeyObject;
-  /** Signatures that were found to be ours, with what they are under: every task of a mission shows the same one. */
+  /** Signatures that are known to be ours, with the digest of what is signed: every task of a mission shows its verdict. */
   private readonly known = new LRUCache<string, string>({ max: KNOWN_MAX });
 
   constructor(secrets: ContextSecrets) {
@@ -24,14 +24,16 @@ export class Signer {
   sign<Claims extends object>(claims: Claims): { claims: Claims; signature: string } {
     const text = canonical(claims);
     const signature = sign(null, Buffer.from(text), this.key).toString('base64url');
+    this.known.set(signature, sha256Hex(text));
     return { claims, signature };
   }
 
   isOurs({ claims, signature }: Signed<object>): boolean {
     const text = canonical(claims);
-    if (this.known.get(signature) === text) return true;
+    const digest = sha256Hex(text);
+    if (this.known.get(signature) === digest) return true;
     const ours = verify(null, Buffer.from(text), this.public_key, Buffer.from(signature, 'base64url'));
-    if (ours) this.known.set(signature, text);
+    if (ours) this.known.set(signature, digest);
     return ours;
   }
 }
