@@ -13,7 +13,7 @@ const KNOWN_MAX = 20_000;
 export class Signer {
   private readonly key: KeyObject;
   private readonly public_key: KeyObject;
-  /** Signatures that are known to be ours, with the digest of what is signed: each task of a mission shows its verdict. */
+  /** Signatures known to be ours, with the digest of what is signed: each task of a mission shows its verdict. */
   private readonly known = new LRUCache<string, string>({ max: KNOWN_MAX });
 
   constructor(secrets: ContextSecrets) {
