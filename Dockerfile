@@ -7,6 +7,7 @@ RUN go install github.com/nats-io/nats-server/v2@v2.15.2 && go install github.co
 FROM node:24-bookworm
 COPY --from=components /out/ /usr/local/bin/
 COPY --chown=node:node . /app
+RUN mkdir /data && chown node:node /data
 USER node
 WORKDIR /app
 RUN npm ci && node tools/build.mjs
