@@ -109,7 +109,7 @@ const onOrphaned = (stop) => {
 const runSupervisor = (node, settings) =>
   new Promise((resolve, reject) => {
     const script = join(ROOT, 'libs', 'platform', 'stack', 'dist', 'supervisor-main.js');
-    const child = spawn(node, ['--max-old-space-size=128', '--max-semi-space-size=2', script], {
+    const child = spawn(node, ['--max-old-space-size=80', '--max-semi-space-size=1', script], {
       cwd: ROOT,
       env: settings.environment,
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

@@ -54,7 +54,7 @@ export const startNats = async (options: NatsOptions): Promise<Component> => {
     command: binary,
     args: ['--config', config_file],
     // Its garbage collector would let the heap double before it looks.
-    env: { GOMEMLIMIT: '160MiB' },
+    env: { GOMEMLIMIT: '128MiB' },
     cwd: data_dir,
     log_file,
   });

@@ -30,7 +30,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   password_encryption: 'scram-sha-256',
   fsync: 'on',
   full_page_writes: 'on',
-  shared_buffers: '64MB',
+  shared_buffers: '32MB',
   max_connections: '60',
   dynamic_shared_memory_type: 'posix',
   timezone: 'UTC',

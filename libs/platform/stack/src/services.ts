@@ -100,7 +100,7 @@ export type RunningService = Running &
   }>;
 
 /** Without a bound V8 lets garbage grow with the machine's memory instead of collecting it; a service holds 100 MB. */
-const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=32'];
+const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16'];
 /** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
 const MALLOC_ARENA_MAX = '2';
 
