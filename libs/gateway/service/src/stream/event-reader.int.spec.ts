@@ -120,6 +120,14 @@ const idsIn = (text: string): string[] => [...text.matchAll(/^id: (\S+)\ndata/gm
 
 const sequenceOf = (id: string): number => Number(id.split('.')[2]);
 
+/** Until this process has read what was written so far: what it reads after that is what comes. */
+const read = async (subject: string) => {
+  const { position } = await log.load(sessionAggregate, subject);
+  const written = [...(decodePosition(position) ?? [])];
+  while (!written.every(([stream, { sequence }]) => feed.dispatchedOf(stream) >= sequence))
+    await new Promise((wake) => setTimeout(wake, 5));
+};
+
 describe('a reader', () => {
   it('gets what is in the log and what comes, once, opened (R1)', async () => {
     const subject = await openSession();
@@ -134,6 +142,7 @@ describe('a reader', () => {
 
   it('gets only what comes when it says nothing of where', async () => {
     const subject = await openSession();
+    await read(subject);
     const response = await open({ subject });
     await readUntil(response, (text) => text.includes('id: '));
     await endSession(subject);
