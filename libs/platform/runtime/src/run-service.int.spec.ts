@@ -183,12 +183,7 @@ const ops = (path: string) => fetch(`http://127.0.0.1:${service.ops_port}${path}
 describe('a process', () => {
   it('is ready once it has caught up', async () => {
     const projections = service.app.get(Projections, { strict: false });
-    while (!projections.caughtUp())
-      await projections.waitFor(
-        'mission.runtime_counter',
-        projections.checkpointPosition('mission.runtime_counter'),
-        50,
-      );
+    while (!projections.caughtUp()) await new Promise((wake) => setTimeout(wake, 5));
     const response = await ops('/ready');
     const health = (await (await ops('/health')).json()) as {
       checks: Record<string, { ok: boolean; reason?: string }>;
