@@ -8,6 +8,7 @@
 //   T4. A rank that the policy does not know is refused.
 
 import type { PermitRequest } from '@nexusmon/governance-contract';
+import { RANKS } from '@nexusmon/shared-contract';
 import type { Approval } from './approval.js';
 import { isHighRank, rankPolicyOf, type Policy } from './policy.js';
 
@@ -47,8 +48,6 @@ export const permitRuling = (
     return { kind: 'permitted', approval_id: task_approval_id };
   return { kind: 'needs_approval', why: task_gate ? 'task_gate' : 'derived_input' };
 };
-
-const RANKS: readonly string[] = ['E', 'D', 'C', 'B', 'A', 'S'];
 
 /** The grant of this approval, if it is one for this plan and, for a task, for this effect. */
 const grantFor = (

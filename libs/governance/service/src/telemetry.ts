@@ -2,6 +2,7 @@
 
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { counted, Database, type Projection } from '@nexusmon/projections';
+import { RANKS } from '@nexusmon/shared-contract';
 import { counter, gauge } from '@nexusmon/telemetry';
 import type { ExistingApproval } from '@nexusmon/governance-domain';
 import { APPROVAL_VIEW } from './approval/approval.projection.js';
@@ -15,7 +16,6 @@ const DECISIONS: Readonly<Record<string, string>> = {
   ApprovalWithdrawn: 'withdrawn',
 };
 const WAITING = ['pending', 'cooling_off'];
-const RANKS = ['E', 'D', 'C', 'B', 'A', 'S'];
 
 @Injectable()
 export class ApprovalFigures implements OnApplicationBootstrap, OnModuleDestroy {

@@ -1,7 +1,4 @@
-import type { Rank } from '@nexusmon/shared-contract';
-
-/** Lowest risk first. */
-const RANKS: readonly Rank[] = ['E', 'D', 'C', 'B', 'A', 'S'];
+import { RANKS, type Rank } from '@nexusmon/shared-contract';
 
 export const highestRank = (ranks: readonly Rank[]): Rank =>
   ranks.reduce((highest, rank) => (RANKS.indexOf(rank) > RANKS.indexOf(highest) ? rank : highest), 'E');

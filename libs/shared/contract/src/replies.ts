@@ -30,6 +30,9 @@ export type Reply<Body> =
   | Readonly<{ kind: 'refused'; refusal: Refusal }>
   | Readonly<{ kind: 'unavailable'; unavailable: z.infer<typeof unavailable> }>;
 
+/** An answer to a question: nothing was changed, and nothing of it is waited for at a position. */
+export const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
+
 export const replyOf = <Body extends z.ZodType>(body: Body) =>
   z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('done'), changed: z.boolean(), position: z.string(), body }),

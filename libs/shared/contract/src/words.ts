@@ -80,5 +80,7 @@ export const rank = z
   .enum(['E', 'D', 'C', 'B', 'A', 'S'])
   .meta({ id: 'Rank', description: 'Risk: E trivial, D low, C medium, B elevated, A high, S critical.' });
 export type Rank = z.infer<typeof rank>;
+/** Lowest risk first. */
+export const RANKS: readonly Rank[] = rank.options;
 export const category = z.enum(['coin', 'forge', 'library', 'sanctuary']).meta({ id: 'Category' });
 export type Category = z.infer<typeof category>;

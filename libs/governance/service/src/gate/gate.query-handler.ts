@@ -7,12 +7,10 @@ import {
   type judgeReply,
 } from '@nexusmon/governance-contract';
 import { Handle } from '@nexusmon/messaging';
-import type { Reply } from '@nexusmon/shared-contract';
+import { answered, type Reply } from '@nexusmon/shared-contract';
 import { withRemoteSpan } from '@nexusmon/telemetry';
 import type { z } from 'zod';
 import { Gate } from './gate.js';
-
-const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
 
 @Controller()
 export class GateQueryHandler {

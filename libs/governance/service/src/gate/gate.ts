@@ -6,6 +6,7 @@ import { canonical, sha256Hex } from '@nexusmon/event-log';
 import { secondsAfter } from '@nexusmon/kernel';
 import type { JudgeRequest, PermitAnswer, PermitRequest, Verdict } from '@nexusmon/governance-contract';
 import { FIRST_POLICY, judge, permitRuling, type Approval } from '@nexusmon/governance-domain';
+import { RANKS, type Rank } from '@nexusmon/shared-contract';
 import { builtinContracts, type Effect } from '@nexusmon/worker-contract';
 import { Approvals } from '../approval/approvals.js';
 import { Signer } from './signer.js';
@@ -14,9 +15,8 @@ const PERMIT_SECONDS = 60;
 /** Rises with every HALT; there is no way to HALT yet, so every permit is of the first epoch. */
 const HALT_EPOCH = 0;
 
-const RANKS = Object.keys(FIRST_POLICY.ranks);
-const isBelow = (one: string, other: string) => RANKS.indexOf(one) < RANKS.indexOf(other);
-const riskOfBuiltin = new Map<string, string>(
+const isBelow = (one: Rank, other: Rank) => RANKS.indexOf(one) < RANKS.indexOf(other);
+const riskOfBuiltin = new Map<string, Rank>(
   Object.entries(builtinContracts).map(([name, { risk_level }]) => [name, risk_level]),
 );
 
@@ -99,5 +99,5 @@ export class Gate {
 
 const atLeastItsOwn = (name: string, claimed: JudgeRequest['effective_rank']) => {
   const own = riskOfBuiltin.get(name);
-  return own !== undefined && isBelow(claimed, own) ? (own as typeof claimed) : claimed;
+  return own !== undefined && isBelow(claimed, own) ? own : claimed;
 };

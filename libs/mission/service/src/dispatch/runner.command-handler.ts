@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { Handle } from '@nexusmon/messaging';
 import { MISSION_SUBJECTS } from '@nexusmon/mission-contract';
-import type { Reply } from '@nexusmon/shared-contract';
+import { answered, type Reply } from '@nexusmon/shared-contract';
 import {
   pollRequest,
   reportRequest,
@@ -11,9 +11,6 @@ import {
   type ReportRequest,
 } from '@nexusmon/worker-contract';
 import { Dispatcher } from './dispatcher.js';
-
-/** Nothing of these answers is read from the log by whoever asks, so they carry no position. */
-const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
 
 @Controller()
 export class RunnerCommandHandler {

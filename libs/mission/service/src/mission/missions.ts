@@ -8,14 +8,14 @@ import { Injectable } from '@nestjs/common';
 import { isKeyed, keyedId } from '@nexusmon/event-log';
 import type { ApprovalDocument, Verdict } from '@nexusmon/governance-contract';
 import { Keyring } from '@nexusmon/keys';
-import type { CreateBody, MissionDocument, MissionStatus } from '@nexusmon/mission-contract';
+import type { CreateBody, MissionDocument } from '@nexusmon/mission-contract';
 import { awaitedApprovals, exists, isTerminal, possibleVerbs, type ExistingMission } from '@nexusmon/mission-domain';
 import type { Asked, Reply } from '@nexusmon/shared-contract';
 import { Governance } from '../dispatch/governance.client.js';
 import { Planner, type Plan } from '../planning/planner.js';
 import { ApprovalRequests } from './approval-requests.js';
 import { Endings } from './endings.js';
-import { MissionLog, type Order } from './mission-log.js';
+import { MissionLog, type MissionOutcome, type Order } from './mission-log.js';
 import { MissionTraces } from './mission-traces.js';
 import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
 
@@ -108,10 +108,10 @@ export class Missions {
 
   private async createdBefore({ asked, mission_id, wait_ms }: Creation): MissionReply {
     const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
-    const reply = await this.doneBefore(mission_id, asked);
-    if (reply.kind !== 'done' || ENDED.includes(reply.body.status)) return reply;
+    const outcome = await this.again(mission_id, asked);
+    if (outcome.kind === 'rejected' || isTerminal(outcome.state)) return replyOf(outcome);
     const last = await ended;
-    return last ? documentReply(last.state, last.position, false) : reply;
+    return last ? documentReply(last.state, last.position, false) : replyOf(outcome);
   }
 
   private async createNew({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
@@ -172,7 +172,11 @@ export class Missions {
 
   /** The same request again: the mission as it is now, or a refusal where it asks for something else under its key. */
   private async doneBefore(mission_id: string, asked: Asked): MissionReply {
-    return replyOf(await this.missions.ask(mission_id, asked, { type: 'Tick', data: {} }));
+    return replyOf(await this.again(mission_id, asked));
+  }
+
+  private again(mission_id: string, asked: Asked): Promise<MissionOutcome> {
+    return this.missions.ask(mission_id, asked, { type: 'Tick', data: {} });
   }
 
   private judge(
@@ -198,8 +202,6 @@ const requestOf = (mission_id: string, requested_by: string, body: CreateBody) =
   const always = { mission_id, goal, category, constraints, params, hold, priority, tags, requested_by };
   return { ...always, ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
 };
-
-const ENDED: readonly string[] = ['completed', 'failed', 'cancelled'] satisfies MissionStatus[];
 
 /** What a request has done to one of several approvals: a repeat of the request repeats it. */
 const forApproval = (asked: Asked, approval_id: string): Asked => ({

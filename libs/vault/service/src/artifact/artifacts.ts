@@ -10,7 +10,7 @@ import { BlobStore } from '@nexusmon/artifacts';
 import { EventLog, keyedId, type KeyReused } from '@nexusmon/event-log';
 import { Unavailable } from '@nexusmon/messaging';
 import { Projections } from '@nexusmon/projections';
-import type { Refusal, Reply } from '@nexusmon/shared-contract';
+import { answered, type Refusal, type Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import type { ArtifactDocument, openedArtifact, RecordArtifact, uploadTarget } from '@nexusmon/vault-contract';
 import { recordedAlready, type ArtifactRejection } from '@nexusmon/vault-domain';
@@ -31,8 +31,6 @@ const refused = (code: string, detail: string, facts?: Refusal['facts']): Reply<
   kind: 'refused',
   refusal: { code, detail, ...(facts ? { facts } : {}) },
 });
-
-const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
 
 @Injectable()
 export class Artifacts {
