@@ -21,13 +21,8 @@ import { allowedOrigins } from './http/security-headers.js';
 import { settled } from './http/problem.js';
 import { Services } from './http/services.js';
 import { makeSurface } from './http/surface.js';
-import { approvalRoutes } from './routes/approval.routes.js';
-import { authRoutes, type ListSessions } from './routes/auth.routes.js';
-import { withReference } from './routes/docs.routes.js';
-import { eventRoutes } from './routes/event.routes.js';
-import { missionRoutes } from './routes/mission.routes.js';
-import { systemRoutes } from './routes/system.routes.js';
-import { vaultRoutes } from './routes/vault.routes.js';
+import type { ListSessions } from './routes/auth.routes.js';
+import { surfaceRoutes } from './routes/surface.routes.js';
 import { EventStreams, READABLE } from './stream/event-streams.js';
 
 /** A request that waits for its mission may go on for minutes: its caller comes back with the same key. */
@@ -95,16 +90,10 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
       sessions.forget(session_id);
       void this.streams.checkSessions(session_id);
     });
-    const routes = [
-      ...authRoutes(sessions, sessionList(database, projections)),
-      ...missionRoutes(services, in_flight),
-      ...approvalRoutes(services, in_flight),
-      ...vaultRoutes(services),
-      ...eventRoutes(services, this.streams),
-      ...systemRoutes(services, this.health),
-    ];
+    const { streams, health } = this;
+    const list_sessions = sessionList(database, projections);
     this.http = makeSurface({
-      routes: withReference(routes, version),
+      routes: surfaceRoutes({ sessions, list_sessions, services, in_flight, streams, health }, version),
       origins,
       trusted_proxies: access.trusted_proxies,
       log: logger,
