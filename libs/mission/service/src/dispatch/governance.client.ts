@@ -23,7 +23,8 @@ const traced = <Question extends object>(question: Question) => {
   return trace === undefined ? question : { ...question, traceparent: trace };
 };
 
-const away = ({ dependency, detail, code }: Extract<Reply<never>, { kind: 'unavailable' }>['unavailable']) =>
+/** What to throw where the answer was that something is away. */
+export const away = ({ dependency, detail, code }: Extract<Reply<never>, { kind: 'unavailable' }>['unavailable']) =>
   new Unavailable(dependency, detail, { code });
 
 /** What the mission service asks of governance. Without an answer nothing starts: `Unavailable` is thrown. */

@@ -10,7 +10,7 @@ import {
   type Mission,
 } from '@nexusmon/mission-domain';
 import { refersToOutputs } from '@nexusmon/mission-domain';
-import { Governance } from '../dispatch/governance.client.js';
+import { away, Governance } from '../dispatch/governance.client.js';
 import { SERVICE } from './mission-log.js';
 
 const SUMMARY_LENGTH_MAX = 8_000;
@@ -39,7 +39,7 @@ export class ApprovalRequests {
       if (key_id === undefined) throw new Error(`mission ${state.request.mission_id} has no data key`);
       const reply = await this.governance.requestApproval({ ...describe(state, approval_id, task_id), key_id });
       if (reply.kind === 'refused') throw new Error(`approval ${approval_id}: ${reply.refusal.detail}`);
-      if (reply.kind === 'unavailable') throw new Error(`approval ${approval_id}: ${reply.unavailable.detail}`);
+      if (reply.kind === 'unavailable') throw away(reply.unavailable);
     }
   }
 }

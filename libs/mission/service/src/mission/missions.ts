@@ -3,6 +3,7 @@
 //   S1. Nothing starts on this service's own word: every start goes through a verdict of governance, and at A and S
 //       through a grant that governance has recorded first.
 //   S2. Whatever a request leaves half done after a crash is finished by a reactor from the log.
+//   S3. What a mission awaits can be ruled on from the moment it says so, also before governance has been asked.
 
 import { Injectable } from '@nestjs/common';
 import { isKeyed, keyedId } from '@nexusmon/event-log';
@@ -21,6 +22,7 @@ import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
 
 type Verb = Readonly<{ asked: Asked; mission_id: string; reason?: string | undefined; sovereign: boolean }>;
 type Creation = Readonly<{ asked: Asked; mission_id: string; body: CreateBody; wait_ms: number }>;
+type GrantOptions = Readonly<{ key_id: string | undefined; start?: boolean }>;
 type MissionReply = Promise<Reply<MissionDocument>>;
 
 @Injectable()
@@ -46,7 +48,7 @@ export class Missions {
     const { state, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
-    if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { start: true });
+    if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { key_id, start: true });
     if (state.status !== 'accepted')
       return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));
     const { plan, request } = state;
@@ -61,22 +63,23 @@ export class Missions {
   /** Grants what the mission awaits, and moves it in the same request. */
   async approve(verb: Verb): MissionReply {
     const { asked, mission_id } = verb;
-    const { state, position } = await this.missions.load(mission_id);
+    const { state, position, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
-    if (awaitedApprovals(state).length > 0) return this.grantAll(state, verb);
+    if (awaitedApprovals(state).length > 0) return this.grantAll(state, verb, { key_id });
     const granted = state.approval?.status === 'granted' && !isTerminal(state);
     return granted ? documentReply(state, position, false) : illegal(state);
   }
 
   async deny({ asked, mission_id, reason = '' }: Verb): MissionReply {
-    const { state } = await this.missions.load(mission_id);
+    const { state, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     const [awaited] = awaitedApprovals(state);
     if (!awaited) return illegal(state);
     const { approval_id } = awaited;
-    const reply = await this.governance.deny({ asked: forApproval(asked, approval_id), approval_id, reason });
+    const denial = { asked: forApproval(asked, approval_id), approval_id, reason };
+    const reply = await this.ruled(state, key_id, () => this.governance.deny(denial));
     return reply.kind === 'done' ? this.settle(reply.body, asked) : reply;
   }
 
@@ -140,11 +143,13 @@ export class Missions {
   }
 
   /** `start`: the grants shall start the mission also where it is held. */
-  private async grantAll(state: ExistingMission, verb: Verb, { start } = { start: false }): MissionReply {
+  private async grantAll(state: ExistingMission, verb: Verb, options: GrantOptions): MissionReply {
     const { asked, mission_id, reason, sovereign } = verb;
+    const { key_id, start = false } = options;
     for (const [index, { approval_id }] of awaitedApprovals(state).entries()) {
-      const grant = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
-      const reply = await this.governance.grant(reason === undefined ? grant : { ...grant, reason });
+      const always = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
+      const grant = reason === undefined ? always : { ...always, reason };
+      const reply = await this.ruled(state, key_id, () => this.governance.grant(grant));
       if (reply.kind !== 'done') return reply;
       if (start && state.held) await this.liftHold(mission_id, asked, sovereign);
       // The first of them stands for the request as a whole.
@@ -152,6 +157,18 @@ export class Missions {
       if (moved.kind !== 'done') return moved;
     }
     return this.get(mission_id);
+  }
+
+  /** S3: a ruling on an approval that governance does not know yet comes after the request for it. */
+  private async ruled(
+    state: ExistingMission,
+    key_id: string | undefined,
+    rule: () => Promise<Reply<ApprovalDocument>>,
+  ): Promise<Reply<ApprovalDocument>> {
+    const reply = await rule();
+    if (reply.kind !== 'refused' || reply.refusal.code !== 'approval-not-found') return reply;
+    await this.approvals.requestAll(state, key_id);
+    return rule();
   }
 
   /** On record before the grant takes effect, so that it starts the mission whenever that is. */
