@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { checkCorpus } from '@nexusmon/event-log';
-import { sessionEvents, type SessionEvent } from './index.js';
+import { lockoutEvents, sessionEvents, type LockoutEvent, type SessionEvent } from './index.js';
 
-type Examples = { [Name in SessionEvent['type']]: readonly Extract<SessionEvent, { type: Name }>['data'][] };
+type Examples<Event extends { type: string; data: object }> = {
+  [Name in Event['type']]: readonly Extract<Event, { type: Name }>['data'][];
+};
 
-const examples: Examples = {
+const session_examples: Examples<SessionEvent> = {
   SessionOpened: [
     {
       session_id: 'ses_01a1f92f-b547-73d1-9c2a-bf6fb4a26447',
@@ -20,8 +22,33 @@ const examples: Examples = {
   SessionEnded: [{ why: 'logout' }, { why: 'revoked' }, { why: 'binding_mismatch' }, { why: 'expired' }],
 };
 
-describe('the recorded session events', () => {
+const lockout_examples: Examples<LockoutEvent> = {
+  AttemptRefused: [
+    {
+      scope: 'address',
+      whom: '2001:db8:1:2::/64',
+      place: 'login',
+      compared: true,
+      failures: 1,
+      known_from: '2026-11-20T13:40:16.066Z',
+      locked_until: '2026-11-20T13:40:45.816Z',
+    },
+    {
+      scope: 'account',
+      whom: 'operator:owner',
+      place: 'header',
+      compared: false,
+      failures: 10,
+      known_from: '2026-11-20T13:40:16.066Z',
+      locked_until: '2026-11-20T14:40:15.816Z',
+    },
+  ],
+};
+
+describe('the recorded events of access', () => {
   it('are read for ever, and change only by a new version', () => {
-    expect(checkCorpus(sessionEvents, join(import.meta.dirname, '../corpus'), examples)).toEqual([]);
+    const events = { ...sessionEvents, ...lockoutEvents };
+    const examples = { ...session_examples, ...lockout_examples };
+    expect(checkCorpus(events, join(import.meta.dirname, '../corpus'), examples)).toEqual([]);
   });
 });

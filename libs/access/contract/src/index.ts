@@ -2,6 +2,7 @@ import {
   actor,
   digest,
   firstVersion,
+  idOf,
   instant,
   sealed,
   session_id,
@@ -35,3 +36,22 @@ export const sessionDocument = z
   })
   .meta({ id: 'Session' });
 export type SessionDocument = z.infer<typeof sessionDocument>;
+
+/** Made of a keyed digest: an address can be looked for under its id, and not be read from it. */
+export const lockout_id = idOf('lck');
+
+export const lockoutEvents = {
+  /** A try of the operator key that counted. `whom`: the address, or its network, or the account. */
+  AttemptRefused: firstVersion(
+    z.strictObject({
+      scope: z.enum(['address', 'account']),
+      whom: sealed(z.string()),
+      place: z.enum(['login', 'header', 'body']),
+      compared: z.boolean(),
+      failures: z.int().min(1),
+      known_from: instant,
+      locked_until: instant,
+    }),
+  ),
+} satisfies Catalogue;
+export type LockoutEvent = EventsOf<typeof lockoutEvents>;

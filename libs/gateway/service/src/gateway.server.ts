@@ -10,11 +10,12 @@ import { ContextNats, Derived, Health as ProcessHealth } from '@nexusmon/runtime
 import { Logger } from '@nexusmon/telemetry';
 import type { FastifyInstance } from 'fastify';
 import { readFileSync } from 'node:fs';
+import { KeyChecks } from './access/key-checks.js';
 import { readOperatorKey } from './access/operator-key.js';
 import { SessionTokens, tokenKeys } from './access/session-token.js';
 import { SessionWatch } from './access/session-watch.js';
 import { listSessions, SESSION_PROJECTION, sessionProjection } from './access/session.projection.js';
-import { Sessions } from './access/sessions.js';
+import { ACCOUNT, Sessions } from './access/sessions.js';
 import { Health } from './health.js';
 import { CommandsInFlight } from './http/commands.js';
 import { allowedOrigins } from './http/security-headers.js';
@@ -72,14 +73,10 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     derived.addProjection(sessionProjection);
     const pepper = Buffer.from(secrets.get('pepper'), 'base64');
     const origins = allowedOrigins(access.allowed_origins, access.allowed_tunnel_ids);
-    const sessions = new Sessions({
-      log,
-      keyring,
-      tokens: new SessionTokens(tokenKeys(access.jwt_secret, () => secrets.get('session_private_key'))),
-      operator_key: readOperatorKey(access.operator_key, access.operator_key_file, pepper),
-      binding: access.session_binding,
-      origins,
-    });
+    const key = readOperatorKey(access.operator_key, access.operator_key_file, pepper);
+    const keys = new KeyChecks({ log, keyring, key, account: ACCOUNT, pepper, logger });
+    const tokens = new SessionTokens(tokenKeys(access.jwt_secret, () => secrets.get('session_private_key')));
+    const sessions = new Sessions({ log, keyring, tokens, keys, binding: access.session_binding, origins });
     const services = new Services(client);
     this.health = new Health({ log, feed, database, nats, services, own, version });
     const in_flight = new CommandsInFlight();
@@ -98,7 +95,8 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
       trusted_proxies: access.trusted_proxies,
       log: logger,
       authenticate: (request) => sessions.authenticate(request),
-      isSovereign: (request) => sessions.isSovereign(request),
+      checkKey: ({ ip }, candidate, place) => keys.check(ip, candidate, place),
+      account: ACCOUNT,
     });
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { addressPrefix, bindingOf } from './client-binding.js';
+import { addressPrefix, bindingOf, sourceOf } from './client-binding.js';
 
 describe('the address of a client', () => {
   it.each([
@@ -16,6 +16,13 @@ describe('the address of a client', () => {
   ] as const)('%s under %s is %s', (address, rule, prefix) => {
     expect(addressPrefix(address, rule)).toBe(prefix);
   });
+
+  it.each([
+    ['192.168.7.9', '192.168.7.9'],
+    ['::ffff:192.168.7.9', '192.168.7.9'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::ffff', '2001:db8:1:2::/64'],
+  ])('%s counts as %s', (address, source) => expect(sourceOf(address)).toBe(source));
 
   it('tells user agents apart, a missing one too', () => {
     const digests = ['curl/8', 'curl/9', undefined].map((agent) => bindingOf(agent, '::1', 'prefix').user_agent_digest);

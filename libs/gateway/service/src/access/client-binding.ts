@@ -5,8 +5,6 @@ import type { BindingMode } from '@nexusmon/access-domain';
 import { hash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** `strict`: the exact address; `prefix`: /24 or /64; `agent`: the address does not count. */
-
 const MAPPED = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
 
 /** The eight groups of an IPv6 address. */
@@ -20,14 +18,21 @@ const groupsOf = (address: string): string[] => {
   );
 };
 
+const plainOf = (address: string): string => MAPPED.exec(address)?.[1] ?? address.split('%', 1)[0] ?? '';
+
+/** `strict`: the exact address; `prefix`: /24 or /64; `agent`: the address does not count. */
 export const addressPrefix = (address: string, rule: BindingMode): string => {
   if (rule === 'agent') return '';
-  const plain = MAPPED.exec(address)?.[1] ?? address.split('%', 1)[0] ?? '';
+  const plain = plainOf(address);
   if (isIPv4(plain)) return rule === 'strict' ? plain : `${plain.split('.').slice(0, 3).join('.')}.0/24`;
   if (!isIPv6(plain)) return plain;
   const groups = groupsOf(plain);
   return rule === 'strict' ? groups.join(':') : `${groups.slice(0, 4).join(':')}::/64`;
 };
+
+/** What counts as one source: an IPv4 address, and the /64 that every IPv6 host may choose its addresses from. */
+export const sourceOf = (address: string): string =>
+  addressPrefix(address, isIPv4(plainOf(address)) ? 'strict' : 'prefix');
 
 export const bindingOf = (user_agent: string | undefined, address: string, rule: BindingMode): Binding => ({
   user_agent_digest: hash('sha256', user_agent ?? ''),

@@ -22,17 +22,17 @@ import type { Keyring } from '@nexusmon/keys';
 import { session_id as sessionId } from '@nexusmon/shared-contract';
 import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import { field, problem } from '../http/problem.js';
+import { problem } from '../http/problem.js';
 import type { Principal } from '../http/route.js';
 import { isSameOrigin, type Origins } from '../http/security-headers.js';
 import { singleHeader } from '../http/validation.js';
 import { bindingOf } from './client-binding.js';
-import type { OperatorKey } from './operator-key.js';
+import type { KeyChecks } from './key-checks.js';
 import { sessionAggregate } from './session.aggregate.js';
 import type { SessionTokens } from './session-token.js';
 
 /** One operator key, one account. */
-const ACCOUNT = 'operator:owner';
+export const ACCOUNT = 'operator:owner';
 const COOKIE = 'nexusmon_session';
 const DAY_MS = 86_400_000;
 /** How old this process's knowledge of a session may be (A1). */
@@ -45,7 +45,7 @@ export type SessionOptions = Readonly<{
   log: EventLog;
   keyring: Keyring;
   tokens: SessionTokens;
-  operator_key: OperatorKey;
+  keys: KeyChecks;
   binding: BindingMode;
   origins: Origins;
 }>;
@@ -60,24 +60,10 @@ export class Sessions {
 
   constructor(private readonly options: SessionOptions) {}
 
-  isOperatorKey(candidate: string): boolean {
-    return this.options.operator_key.matches(candidate);
-  }
-
-  /** Whether the operator key came with the request; a wrong one is never passed over. */
-  isSovereign(request: FastifyRequest): boolean {
-    const key = singleHeader(request, 'X-Operator-Key');
-    if (key === undefined) return false;
-    if (this.isOperatorKey(key)) return true;
-    throw problem('operator-key-refused', {
-      detail: 'the key in X-Operator-Key is wrong',
-      errors: [field('X-Operator-Key', 'not the operator key')],
-    });
-  }
-
-  async open(request: FastifyRequest) {
+  async open(request: FastifyRequest, operator_key: string) {
     const { origin } = request.headers;
     if (origin !== undefined) this.checkOrigin(request, origin);
+    await this.options.keys.check(request.ip, operator_key, 'login');
     const now_ms = Date.now();
     const { session_id, expires_at_ms, position } = await this.begin(this.bindingOf(request), now_ms);
     const token = await this.options.tokens.issue({ session_id, account: ACCOUNT, expires_at_ms }, now_ms);
@@ -128,7 +114,7 @@ export class Sessions {
 
   /** Ends the session that asks. */
   async leave(principal: Principal, request: FastifyRequest) {
-    const ended = await this.end(principal.session_id, principal.actor, 'logout');
+    const ended = await this.end(principal.credential_id, principal.actor, 'logout');
     return { ...ended, cookie: this.cookie(request, '', 0) };
   }
 
@@ -162,11 +148,12 @@ export class Sessions {
     if (!claims || !sessionId.safeParse(claims.session_id).success)
       throw problem('credential-invalid', 'the session token is not valid, or has expired');
     if (from === 'cookie') this.checkCookieUse(request);
-    const principal = { actor: claims.account, session_id: claims.session_id, expires_at_ms: claims.expires_at_ms };
+    const { session_id, account, expires_at_ms } = claims;
+    const principal = { kind: 'session', actor: account, credential_id: session_id, expires_at_ms } as const;
     const session = await this.standing(principal);
     if (!session) throw problem('session-ended', 'the session has ended');
     if (!bindingMatches(this.options.binding, session.binding, this.bindingOf(request))) {
-      await this.end(principal.session_id, principal.actor, 'binding_mismatch');
+      await this.end(principal.credential_id, principal.actor, 'binding_mismatch');
       throw problem('session-binding-mismatch', 'the session was opened by another client and has been ended');
     }
     return principal;
@@ -182,9 +169,9 @@ export class Sessions {
     this.known.delete(session_id);
   }
 
-  private async standing({ session_id, expires_at_ms }: Principal): Promise<ExistingSession | undefined> {
+  private async standing({ credential_id, expires_at_ms }: Principal): Promise<ExistingSession | undefined> {
     if (expires_at_ms <= Date.now()) return undefined;
-    const state = await this.stateOf(session_id);
+    const state = await this.stateOf(credential_id);
     return state.status !== 'absent' && isOpenAt(state, new Date().toISOString()) ? state : undefined;
   }
 

@@ -2,8 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { isKeyed } from '@nexusmon/event-log';
 import type { FastifyRequest } from 'fastify';
 import { commandOf, CommandsInFlight } from './commands.js';
+import type { Principal } from './route.js';
 
-const principal = { actor: 'operator:owner', session_id: 'ses_1', expires_at_ms: 0 };
+const principal: Principal = { kind: 'session', actor: 'operator:owner', credential_id: 'ses_1', expires_at_ms: 0 };
 
 /** A request as far as a command looks at it. */
 const requestWith = (key: string | undefined) =>

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { isProblemCode, PROBLEMS, problemDocument, type ProblemCode } from './problem.js';
-import type { HeaderName, ResponseDescription, Route } from './route.js';
+import type { HeaderName, Policy, ResponseDescription, Route } from './route.js';
 
 type JsonSchema = Record<string, unknown>;
 
@@ -21,7 +21,11 @@ const COMMON: readonly ProblemCode[] = [
   'service-unavailable',
   'internal-fault',
 ];
-const GUARDED: readonly ProblemCode[] = ['credential-required', 'credential-invalid', 'session-ended'];
+const PROBLEMS_OF_ACCESS: Readonly<Record<Policy['access'], readonly ProblemCode[]>> = {
+  public: [],
+  operator: ['credential-required', 'credential-invalid', 'session-ended', 'session-binding-mismatch'],
+  operator_key: ['operator-key-invalid', 'locked-out'],
+};
 
 /** Shared schemas stand once, under the id that their contract gives them. */
 class Components {
@@ -98,7 +102,7 @@ const notFoundOf = ({ params }: Route): ProblemCode[] =>
 
 const codesOf = (route: Route): ProblemCode[] => [
   ...COMMON,
-  ...(route.policy.access === 'public' ? [] : GUARDED),
+  ...PROBLEMS_OF_ACCESS[route.policy.access],
   ...notFoundOf(route),
   ...(route.method === 'POST' ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const) : []),
   ...(route.headers?.includes('Idempotency-Key') ? (['idempotency-key-reused', 'request-in-flight'] as const) : []),
@@ -137,7 +141,8 @@ const operationOf = (route: Route, components: Components): JsonSchema => {
         }
       : {}),
     responses: { ...problemsOf(route, components), ...Object.fromEntries(answers) },
-    security: route.policy.access === 'public' ? [] : [{ session: [] }, { session_cookie: [] }],
+    security: route.policy.access === 'operator' ? [{ session: [] }, { session_cookie: [] }] : [],
+    'x-policy': route.policy,
   };
 };
 

@@ -82,6 +82,11 @@ export const PROBLEMS = {
   ),
   'reason-required': meaning(422, 'A reason is required', 'Send reason in the body.'),
   'commit-too-large': meaning(422, 'Too large for the log', 'Put large values into the vault and refer to them.'),
+  'locked-out': meaning(
+    429,
+    'Too many wrong operator keys',
+    'Wait as Retry-After says: until then no key is looked at, and no try counts.',
+  ),
   'too-many-requests': meaning(429, 'Too many requests', 'Wait as Retry-After says.'),
   'internal-fault': meaning(500, 'The gateway failed', 'Report trace_id to whoever runs this NEXUSMON.'),
   'artifact-corrupt': meaning(

@@ -9,13 +9,22 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 
 /**
- * `operator`: an open session of an operator. `step_up`: X-Operator-Key is looked at when it is sent, and a wrong one
- * ends the request.
+ * `operator`: an open session of an operator. `step_up`: an X-Operator-Key that is right makes the call sovereign.
+ * `operator_key`: the key in the body's field `operator_key` authenticates the call, and nothing else does.
+ * A wrong X-Operator-Key ends any request, whatever the route.
  */
-export type Policy = Readonly<{ access: 'public' }> | Readonly<{ access: 'operator'; step_up?: boolean }>;
+export type Policy =
+  | Readonly<{ access: 'public' }>
+  | Readonly<{ access: 'operator'; step_up?: boolean }>
+  | Readonly<{ access: 'operator_key' }>;
 
-/** Who stands behind a request. */
-export type Principal = Readonly<{ actor: string; session_id: string; expires_at_ms: number }>;
+/** Who stands behind a request. `credential_id` names the session, or is the account where the key came by itself. */
+export type Principal = Readonly<{
+  kind: 'session' | 'key';
+  actor: string;
+  credential_id: string;
+  expires_at_ms: number;
+}>;
 
 export type HeaderName = 'Idempotency-Key' | 'Prefer' | 'X-Operator-Key' | 'Last-Event-ID' | 'If-None-Match';
 

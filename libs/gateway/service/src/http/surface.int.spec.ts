@@ -7,12 +7,17 @@ import { mission_id, text } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import { withReference } from '../routes/docs.routes.js';
 import { problem } from './problem.js';
-import { defineRoute } from './route.js';
+import { defineRoute, type Principal } from './route.js';
 import { allowedOrigins } from './security-headers.js';
 import { makeSurface } from './surface.js';
 
 const body = z.strictObject({ name: text(1, 10), tasks: z.array(z.strictObject({ id: z.int() })).default([]) });
-const principal = { actor: 'operator:owner', session_id: 'ses_1', expires_at_ms: Number.MAX_SAFE_INTEGER };
+const principal: Principal = {
+  kind: 'session',
+  actor: 'operator:owner',
+  credential_id: 'ses_1',
+  expires_at_ms: Number.MAX_SAFE_INTEGER,
+};
 const ORIGIN = 'https://cockpit.example';
 
 const routes = [
@@ -45,6 +50,19 @@ const routes = [
     }),
     responses: { 200: { description: 'It.' } },
     handler: ({ params, query }) => ({ status: 200, body: { params, query } }),
+  }),
+  defineRoute({
+    method: 'POST',
+    path: '/v1/older',
+    summary: 'Make a thing with the key in the body',
+    tag: 'Things',
+    policy: { access: 'operator_key' },
+    body: z.strictObject({ name: text(1, 10), operator_key: text(1, 100) }),
+    responses: { 200: { description: 'Made.' } },
+    handler: ({ body: made, raw_body, principal: { actor }, sovereign }) => ({
+      status: 200,
+      body: { made, raw_body, actor, sovereign },
+    }),
   }),
   defineRoute({
     method: 'GET',
@@ -87,11 +105,11 @@ const http = makeSurface({
     if (request.headers.authorization === 'Bearer right') return Promise.resolve(principal);
     return Promise.reject(problem('credential-required', 'who are you?'));
   },
-  isSovereign: (request) => {
-    const key = request.headers['x-operator-key'];
-    if (key !== undefined && key !== 'key') throw problem('operator-key-invalid', 'the key in X-Operator-Key is wrong');
-    return key === 'key';
+  checkKey: (_, key, place) => {
+    if (key === 'key') return Promise.resolve();
+    return Promise.reject(problem('operator-key-refused', `the key in the ${place} is wrong`));
   },
+  account: 'operator:owner',
 });
 
 let url = '';
@@ -229,8 +247,22 @@ describe('a request', () => {
     expect(answer.headers.get('www-authenticate')).toContain('Bearer');
   });
 
-  it('with a wrong operator key gets nothing, whatever its body', async () => {
-    expectProblem(await post('{', { 'x-operator-key': 'wrong' }), 401, 'operator-key-invalid');
+  it('with a wrong operator key gets nothing, whatever its body, credential and route', async () => {
+    const wrong = { 'x-operator-key': 'wrong' };
+    expectProblem(await post('{', wrong), 403, 'operator-key-refused');
+    for (const path of ['/v1/things/nonsense', '/docs', '/openapi.json'])
+      expectProblem(await ask(path, { headers: wrong }), 403, 'operator-key-refused');
+  });
+
+  it('may be authenticated by the key in its body, which goes no further', async () => {
+    const older = (sent: object) =>
+      ask('/v1/older', { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(sent) });
+    expectProblem(await older({ name: 'x', operator_key: 'wrong' }), 403, 'operator-key-refused');
+    expectProblem(await older({ name: 'x' }), 422, 'schema-violated');
+    const { status, document } = await older({ name: 'x', operator_key: 'key' });
+    expect(status).toBe(200);
+    const things = { made: { name: 'x' }, raw_body: { name: 'x' } };
+    expect(document).toEqual({ ...things, actor: 'operator:owner', sovereign: true });
   });
 
   it('that makes us fail learns that and no more (P2)', async () => {
@@ -302,6 +334,7 @@ describe('the reference', () => {
     expect(Object.keys(paths)).toEqual([
       '/v1/things',
       '/v1/things/{mission_id}',
+      '/v1/older',
       '/broken',
       '/torn',
       '/openapi.json',

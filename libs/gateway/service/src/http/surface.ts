@@ -1,7 +1,7 @@
 // The surface: routes become HTTP
 //
-//   F1. A request is judged in this order: origin, credential, operator key, shape, handler. No body is read, and no
-//       handler runs, for somebody who may not ask.
+//   F1. A request is judged in this order: origin, operator key, credential, shape, handler. No body is read, and no
+//       handler runs, for somebody who may not ask. A key in a body is looked at once the body has its shape.
 //   F2. Whatever goes wrong leaves as a problem document, also what Fastify or Node refuse by themselves.
 //   F3. What is not in the registry does not exist: 404, or 405 where another method does.
 
@@ -16,7 +16,7 @@ import { field, problem, renderProblem, type Problem } from './problem.js';
 import { hasTag } from './entity-tag.js';
 import { fastifyPath, TAKEN, type Answered, type Call, type Principal, type Route } from './route.js';
 import { protectBrowsers, type Origins } from './security-headers.js';
-import { makeValidator, type Validated } from './validation.js';
+import { makeValidator, singleHeader, type Validated } from './validation.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
@@ -30,8 +30,10 @@ export type SurfaceOptions = Readonly<{
   log: Logger;
   /** The principal behind the credential of a request, or a problem. */
   authenticate: (request: FastifyRequest) => Promise<Principal>;
-  /** Whether the operator key came with the request. A wrong one is a problem, whatever the route. */
-  isSovereign: (request: FastifyRequest) => boolean | Promise<boolean>;
+  /** Settles for the right operator key. A wrong one, and any during a lockout, is a problem. */
+  checkKey: (request: FastifyRequest, key: string, place: 'header' | 'body') => Promise<void>;
+  /** Who the operator key stands for. */
+  account: string;
 }>;
 
 /** What one request carries from hook to hook. */
@@ -149,6 +151,35 @@ const callOf = (request: FastifyRequest, reply: FastifyReply, validated: Validat
   reply,
 });
 
+const admit = async (request: FastifyRequest, { policy }: Route, options: SurfaceOptions): Promise<void> => {
+  const { exchange } = request;
+  if (!exchange) throw new Error(`${request.method} ${request.url}: the request has not begun`);
+  const key = singleHeader(request, 'X-Operator-Key');
+  if (key !== undefined) await options.checkKey(request, key, 'header');
+  if (policy.access === 'public' || policy.access === 'operator_key') return;
+  exchange.principal = await options.authenticate(request);
+  exchange.sovereign = key !== undefined && policy.step_up === true;
+};
+
+type KeyedBody = Readonly<{ operator_key: string }>;
+
+/** The key goes no further: not to a service, nor into the digest that an Idempotency-Key is bound to. */
+const admitByBody = async (
+  request: FastifyRequest,
+  { body, raw_body, ...validated }: Validated,
+  { checkKey, account }: SurfaceOptions,
+): Promise<Validated> => {
+  const { operator_key, ...rest } = body as KeyedBody;
+  await checkKey(request, operator_key, 'body');
+  if (request.exchange) {
+    request.exchange.principal = { kind: 'key', actor: account, credential_id: account, expires_at_ms: Infinity };
+    request.exchange.sovereign = true;
+  }
+  const { operator_key: sent, ...raw_rest } = raw_body as KeyedBody;
+  void sent;
+  return { ...validated, body: rest, raw_body: raw_rest };
+};
+
 const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): void => {
   const validate = makeValidator(route);
   http.route({
@@ -156,13 +187,14 @@ const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): vo
     url: fastifyPath(route.path),
     // A stream without end has no head that could be waited for.
     exposeHeadRoute: route.method === 'GET' && !isEndless(route),
-    onRequest: async (request) => {
-      if (route.policy.access === 'public' || !request.exchange) return;
-      request.exchange.principal = await options.authenticate(request);
-      if (route.policy.step_up) request.exchange.sovereign = await options.isSovereign(request);
-    },
+    onRequest: (request) => admit(request, route, options),
     handler: async (request, reply) => {
-      const call = callOf(request, reply, validate(request));
+      const validated = validate(request);
+      const call = callOf(
+        request,
+        reply,
+        route.policy.access === 'operator_key' ? await admitByBody(request, validated, options) : validated,
+      );
       const answer = await route.handler(call as unknown as Call<never, never, never>);
       // Fastify takes a reply that was hijacked for one that answers itself.
       return answer === TAKEN ? reply : send(answer, request, reply);

@@ -73,7 +73,7 @@ const grantRoute = (services: Services, in_flight: CommandsInFlight): Route =>
     headers: ['Idempotency-Key', 'X-Operator-Key'],
     responses: answers,
     problems: [
-      ...['operator-key-required', 'operator-key-refused', 'own-request', 'reason-required'],
+      ...['operator-key-required', 'operator-key-refused', 'locked-out', 'own-request', 'reason-required'],
       ...['approval-settled', 'log-read-only'],
     ],
     handler: async (call) => {

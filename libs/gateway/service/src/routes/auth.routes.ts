@@ -2,7 +2,6 @@ import { sessionDocument, type SessionDocument } from '@nexusmon/access-contract
 import { instant, pageQuery, session_id, text, type Page } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import type { Sessions } from '../access/sessions.js';
-import { field, problem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Answer } from '../http/services.js';
 import { found, minPosition, pageOf } from './conventions.js';
@@ -58,14 +57,9 @@ export const authRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
     policy: { access: 'public' },
     body: loginBody,
     responses: { 200: { description: 'The token, which is shown once, also as a cookie.', schema: loggedIn } },
-    problems: ['operator-key-invalid', 'origin-refused', 'log-read-only'],
+    problems: ['operator-key-invalid', 'locked-out', 'origin-refused', 'log-read-only'],
     handler: async ({ body, request }) => {
-      if (!sessions.isOperatorKey(body.operator_key))
-        throw problem('operator-key-invalid', {
-          detail: 'the operator key is wrong',
-          errors: [field('operator_key', 'not the operator key')],
-        });
-      const { token, expires_at, cookie, position } = await sessions.open(request);
+      const { token, expires_at, cookie, position } = await sessions.open(request, body.operator_key);
       return { status: 200, body: { token, expires_at }, ...at(position), headers: { 'set-cookie': cookie } };
     },
   }),

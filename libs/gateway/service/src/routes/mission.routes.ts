@@ -142,7 +142,7 @@ const verbRoute = ({ name, summary, body, step_up }: Verb, services: Services, i
     responses: { 200: { description: 'The mission as it is now.', schema: missionDocument } },
     problems: [
       ...['illegal-transition', 'log-read-only'],
-      ...(step_up ? ['operator-key-required', 'operator-key-refused', 'reason-required'] : []),
+      ...(step_up ? ['operator-key-required', 'operator-key-refused', 'locked-out', 'reason-required'] : []),
     ],
     handler: async (call: Call<z.infer<typeof params>, object, z.infer<typeof reasonBody>>) => {
       const command = commandOf(call, `mission.${name}`, call.params.mission_id);

@@ -3,7 +3,7 @@
 //   L1. A stream outlives neither its session (by 5 s at most) nor the process's readiness to serve.
 //   L2. Streams are counted: a session and a process have only so many.
 
-import { sessionEvents } from '@nexusmon/access-contract';
+import { lockoutEvents, sessionEvents } from '@nexusmon/access-contract';
 import { approvalEvents } from '@nexusmon/governance-contract';
 import { missionEvents } from '@nexusmon/mission-contract';
 import { artifactEvents } from '@nexusmon/vault-contract';
@@ -40,6 +40,7 @@ export const READABLE = [
   { context: 'governance', name: 'approval', events: approvalEvents },
   { context: 'vault', name: 'artifact', events: artifactEvents },
   { context: 'access', name: 'session', events: sessionEvents },
+  { context: 'access', name: 'lockout', events: lockoutEvents },
 ] as const;
 
 const SESSION_OVER: Farewell = { event: 'closed', code: 'session-ended', detail: 'the session has ended' };
@@ -138,9 +139,9 @@ export class EventStreams {
   async checkSessions(session_id?: string): Promise<void> {
     const asked = new Map<string, Promise<boolean>>();
     for (const { reader, principal } of [...this.open_streams]) {
-      if (session_id !== undefined && principal.session_id !== session_id) continue;
-      const stands = asked.get(principal.session_id) ?? this.standsFor(principal);
-      asked.set(principal.session_id, stands);
+      if (session_id !== undefined && principal.credential_id !== session_id) continue;
+      const stands = asked.get(principal.credential_id) ?? this.standsFor(principal);
+      asked.set(principal.credential_id, stands);
       if (!(await stands)) reader.end(SESSION_OVER);
     }
   }
@@ -153,8 +154,8 @@ export class EventStreams {
     for (const { reader } of [...this.open_streams]) reader.end(SHUTTING_DOWN);
   }
 
-  private admit({ session_id }: Principal): void {
-    const mine = [...this.open_streams].filter(({ principal }) => principal.session_id === session_id);
+  private admit({ credential_id }: Principal): void {
+    const mine = [...this.open_streams].filter(({ principal }) => principal.credential_id === credential_id);
     if (!this.closing && this.open_streams.size < STREAMS_MAX && mine.length < STREAMS_OF_SESSION_MAX) return;
     throw problem('too-many-requests', {
       detail: `at most ${STREAMS_OF_SESSION_MAX} event streams of one session, and ${STREAMS_MAX} in all`,
@@ -167,7 +168,7 @@ export class EventStreams {
     try {
       return await this.options.sessions.stands(principal);
     } catch (error) {
-      this.options.log.warn({ msg: 'a session could not be checked', session_id: principal.session_id, error });
+      this.options.log.warn({ msg: 'a session could not be checked', credential_id: principal.credential_id, error });
       return true;
     }
   }
