@@ -6,7 +6,7 @@
 //   M1. Stored bytes are hashed, never bytes that were written again from a parsed value.
 //   M2. `Nexusmon-Previous` is the SHA-256 of line 1 of the aggregate's previous commit, and empty on its first.
 
-import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
+import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/nats-core';
 import type { Keyring } from '@nexusmon/keys';
 import { cloudEvent, type Catalogue, type CloudEvent } from '@nexusmon/shared-contract';
 import { sha256Hex } from './canonical.js';
@@ -54,15 +54,16 @@ export type CommitHeaders = Readonly<{
 }>;
 
 export const writeHeaders = (commit: CommitHeaders): MsgHdrs => {
-  const headers = newHeaders();
-  headers.set(HEADER.stream, commit.stream);
-  headers.set(HEADER.expected, String(commit.expected));
-  headers.set(HEADER.commands, commandsHeader(commit.commands));
-  headers.set(HEADER.schema, SCHEMA);
-  if (commit.previous) headers.set(HEADER.previous, commit.previous);
-  headers.set(HEADER.state, commit.state);
-  if (commit.key_id !== undefined) headers.set(HEADER.key, commit.key_id);
-  return headers;
+  // At once: setting one after the other looks through all of them each time. No value here has a line break in it.
+  return MsgHdrsImpl.fromRecord({
+    [HEADER.stream]: [commit.stream],
+    [HEADER.expected]: [String(commit.expected)],
+    [HEADER.commands]: [commandsHeader(commit.commands)],
+    [HEADER.schema]: [SCHEMA],
+    ...(commit.previous ? { [HEADER.previous]: [commit.previous] } : {}),
+    [HEADER.state]: [commit.state],
+    ...(commit.key_id === undefined ? {} : { [HEADER.key]: [commit.key_id] }),
+  });
 };
 
 /** What a message of an event stream must have, however it was read. */

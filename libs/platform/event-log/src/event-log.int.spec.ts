@@ -187,18 +187,24 @@ describe('a commit', () => {
       })),
     );
     expect(first.commands).toEqual([{ command_id: command.command_id, request_digest: 'a'.repeat(64) }]);
-    expect([first.previous, first.expected, first.state]).toEqual(['', 0, 'self']);
+    expect([first.previous, first.expected, first.state]).toEqual(['', 0, '-']);
     expect([second.previous, second.expected]).toEqual([sha256Hex(first.raw), first.sequence]);
   });
 
   it('holds only ciphertext of what the contract seals, also in the state it carries', async () => {
     const id = newId('tly');
     const key_id = await keyring.take();
-    const outcome = await a.log.execute(tally, id, add(1, {}, { note: 'a very private word' }), { key_id });
-    expect(outcome.state.notes).toEqual(['a very private word']);
+    await a.log.execute(tally, id, add(1, {}, { note: 'a very private word' }), { key_id });
     const commit = await lastOf(id);
-    expect(commit.carried).toBeDefined();
-    expect(Buffer.from(commit.raw).toString() + (commit.carried ?? '')).not.toContain('private');
+    expect(commit.carried).toBeUndefined();
+    let carrier = commit;
+    while (carrier.carried === undefined) {
+      const { state } = await a.log.execute(tally, id, add(1));
+      expect(state.notes).toEqual(['a very private word']);
+      carrier = await lastOf(id);
+    }
+    for (const { raw, carried = '' } of [commit, carrier])
+      expect(Buffer.from(raw).toString() + carried).not.toContain('private');
     expect(commit.key_id).toBe(key_id);
     expect(await b.log.load(tally, id)).toMatchObject({ key_id, state: { notes: ['a very private word'] } });
 

@@ -34,7 +34,7 @@ import type { Held } from './state.js';
 
 const HELD_MAX = 20_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
-/** What a held aggregate costs besides its state: ids, hashes, list of sequences. */
+/** What a held aggregate costs besides its state and what was added to it: ids, hashes, list of sequences. */
 const HELD_OVERHEAD_BYTES = 2_048;
 const RECHECK_PAUSE_MS = 100;
 const START_MS_MAX = 5_000;
@@ -69,7 +69,7 @@ export class EventLog {
   private readonly held = new LRUCache<string, Held<unknown>>({
     max: HELD_MAX,
     maxSize: HELD_BYTES_MAX,
-    sizeCalculation: ({ since }) => since.state_bytes + HELD_OVERHEAD_BYTES,
+    sizeCalculation: ({ since }) => since.state_bytes + since.bytes + HELD_OVERHEAD_BYTES,
   });
   private readonly logs = new Map<object, unknown>();
   private readonly standings = new Map<string, Standing>();

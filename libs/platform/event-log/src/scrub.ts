@@ -6,6 +6,7 @@
 //   B1. Every sequence from the first to the end is there and is a commit of ours.
 //   B2. Every commit names the hash of its aggregate's previous commit; the first of an aggregate names none.
 //   B3. Memory is bounded: hashes of aggregates not met for long are forgotten and asked of the leader again.
+//   B4. It gives way: a process that has much to do reads on slowly, but it does read on.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
@@ -19,9 +20,11 @@ import { incarnationOf, type Place } from './position.js';
 
 const HASHES_MAX = 50_000;
 const BUFFERED_MAX = 256;
-/** How often progress is told, and a pause made in which others get the processor. */
+/** How often progress is told, and a pause made in which others get the processor (B4). */
 const STRIDE = 500;
-const PAUSE_MS = 5;
+const PAUSE_MS = 20;
+const BUSY_SHARE = 0.5;
+const BUSY_PAUSES_MAX = 100;
 
 export type ScrubOptions = Readonly<{
   /** Of the user `reader`. */
@@ -71,7 +74,7 @@ export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
       if (reached >= state.last_seq || faults.length >= FAULTS_MAX || signal?.aborted) break;
       if (reached % STRIDE !== 0) continue;
       onProgress?.({ incarnation, sequence: reached, index: 0 });
-      await pause(PAUSE_MS);
+      await untilQuiet(signal);
     }
   } finally {
     signal?.removeEventListener('abort', stop);
@@ -79,6 +82,15 @@ export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
   }
   onProgress?.({ incarnation, sequence: reached, index: 0 });
   return { reached, faults };
+};
+
+/** Until the process had less to do for the length of a pause, but not for ever. */
+const untilQuiet = async (signal: AbortSignal | undefined): Promise<void> => {
+  for (let pauses = 0; pauses < BUSY_PAUSES_MAX && !signal?.aborted; pauses += 1) {
+    const before = performance.eventLoopUtilization();
+    await pause(PAUSE_MS);
+    if (performance.eventLoopUtilization(before).utilization < BUSY_SHARE) return;
+  }
 };
 
 /** Follows each aggregate's chain through the stream. */

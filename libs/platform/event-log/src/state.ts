@@ -6,18 +6,23 @@
 //
 //   T1. Carried state is a cache. It is used only if it was folded by the same code (`state_version`), and a load that
 //       cannot use it folds every commit instead.
-//   T2. State of up to 8 KiB rides in every commit. Larger state rides again when the commits since the last time weigh
-//       as much as it does, and after `SINCE_MAX` commits at the latest: so carrying at most doubles what is written,
-//       and a load reads at most twice the state, or `SINCE_MAX` commits, at once.
+//   T2. State rides again when the commits since the last time weigh as much as it does (small state: four times as
+//       much), and as the sixteenth of them (small state: the eighth) at the latest. So small state, which nearly all
+//       is, adds little to what is written and is loaded from at most eight commits; large state at most doubles what
+//       is written, and a load reads at most twice the state, or sixteen commits. They are read at once.
+//   T3. The size of a state is known once it has been written out; until then it is taken for small.
 
 import type { KeyObject } from 'node:crypto';
 import { openText, sealText } from './sealing.js';
 import { SeenCommands, type SeenJson } from './seen-commands.js';
 
-const CARRIED_ALWAYS_BYTES = 8 * 1024;
+const SMALL_BYTES = 8 * 1024;
 /** Together with the largest commit, its headers and base64 this stays below the server's limit of 1 MiB a message. */
 const CARRIED_BYTES_MAX = 512 * 1024;
-const SINCE_MAX = 16;
+const SMALL_SINCE_MAX = 8;
+const LARGE_SINCE_MAX = 16;
+/** How much the commits since may weigh for each byte of small state. */
+const SMALL_WEIGHT = 4;
 /** More sequences than this are not kept in a header: state that large is no longer carried at all. */
 const LISTED_MAX = 256;
 
@@ -92,9 +97,12 @@ type Riding = Readonly<{
 export const carry = <State>(before: Since, after: Carried<State>, riding: Riding): Carriage => {
   const since_bytes = before.bytes + riding.line_bytes;
   const count = before.sequences?.length ?? LISTED_MAX;
-  const due = (bytes: number) => bytes <= CARRIED_ALWAYS_BYTES || since_bytes >= bytes || count >= SINCE_MAX - 1;
-  // Writing large state out only to learn its size is what this avoids: its last known size decides first.
-  const text = due(before.state_bytes) && riding.key !== 'destroyed' ? stateText(after, riding.version) : undefined;
+  const due = (bytes: number) => isDue(bytes, since_bytes, count);
+  // Writing state out only to learn its size is what this avoids: its last known size decides first.
+  const text =
+    due(before.state_bytes || Math.min(since_bytes, SMALL_BYTES)) && riding.key !== 'destroyed'
+      ? stateText(after, riding.version)
+      : undefined;
   const state_bytes = text === undefined ? before.state_bytes : Buffer.byteLength(text);
   const rides = state_bytes <= CARRIED_BYTES_MAX && due(state_bytes);
   if (text !== undefined && rides) {
@@ -112,6 +120,12 @@ export const carry = <State>(before: Since, after: Carried<State>, riding: Ridin
       state_bytes,
     }),
   };
+};
+
+const isDue = (state_bytes: number, since_bytes: number, count: number): boolean => {
+  const small = state_bytes <= SMALL_BYTES;
+  const since_max = small ? SMALL_SINCE_MAX : LARGE_SINCE_MAX;
+  return since_bytes >= state_bytes * (small ? SMALL_WEIGHT : 1) || count >= since_max - 1;
 };
 
 const stateText = <State>({ state, revision, seen }: Carried<State>, version: number): string => {

@@ -1,4 +1,4 @@
-import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
+import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/nats-core';
 import type { Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import type { z } from 'zod';
@@ -12,9 +12,7 @@ export const TRACEPARENT = 'traceparent';
 const traceHeaders = (): MsgHdrs | undefined => {
   const header = traceparent();
   if (header === undefined) return undefined;
-  const headers = newHeaders();
-  headers.set(TRACEPARENT, header);
-  return headers;
+  return MsgHdrsImpl.fromRecord({ [TRACEPARENT]: [header] });
 };
 
 export type MessageOptions<Body> = Readonly<{ timeout_ms?: number; reply?: z.ZodType<Reply<Body>> }>;

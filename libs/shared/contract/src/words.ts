@@ -35,28 +35,35 @@ export const isKeepable = (value: string) => !value.includes('\u0000') && value.
 /** Text that every store of ours can keep. */
 export const text = (min: number, max: number) => z.string().min(min).max(max).refine(isKeepable, UNKEEPABLE_TEXT);
 
+type Unkeepable = { path: (string | number)[]; message: string };
+
 /** Name of the first thing in `value` that the log cannot keep, with its path; undefined when all is well. */
-export const findUnkeepable = (
-  value: unknown,
-  depth = 0,
-  path: (string | number)[] = [],
-): { path: (string | number)[]; message: string } | undefined => {
-  if (typeof value === 'string') return isKeepable(value) ? undefined : { path, message: UNKEEPABLE_TEXT };
+export const findUnkeepable = (value: unknown, depth = 0): Unkeepable | undefined => {
+  if (typeof value === 'string') return isKeepable(value) ? undefined : { path: [], message: UNKEEPABLE_TEXT };
   if (value === null || typeof value === 'boolean') return undefined;
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : { path, message: 'not a finite number' };
-  if (typeof value !== 'object') return { path, message: `not JSON: ${typeof value}` };
-  if (depth >= DEPTH_MAX) return { path, message: `deeper than ${DEPTH_MAX}` };
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      const found = findUnkeepable(item, depth + 1, [...path, index]);
-      if (found) return found;
-    }
-    return undefined;
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? undefined : { path: [], message: 'not a finite number' };
+  if (typeof value !== 'object') return { path: [], message: `not JSON: ${typeof value}` };
+  if (depth >= DEPTH_MAX) return { path: [], message: `deeper than ${DEPTH_MAX}` };
+  return Array.isArray(value) ? unkeepableItem(value, depth + 1) : unkeepableField(value, depth + 1);
+};
+
+// Every value of every request passes here: the path is put together on the way back from what was found, so that a
+// value without fault leaves nothing behind.
+
+const unkeepableItem = (items: readonly unknown[], depth: number): Unkeepable | undefined => {
+  for (let index = 0; index < items.length; index += 1) {
+    const found = findUnkeepable(items[index], depth);
+    if (found) return { ...found, path: [index, ...found.path] };
   }
-  for (const [key, item] of Object.entries(value)) {
-    if (!isKeepable(key) || key === '__proto__') return { path: [...path, key], message: 'not a keepable field name' };
-    const found = findUnkeepable(item, depth + 1, [...path, key]);
-    if (found) return found;
+  return undefined;
+};
+
+const unkeepableField = (fields: object, depth: number): Unkeepable | undefined => {
+  for (const key of Object.keys(fields)) {
+    if (!isKeepable(key) || key === '__proto__') return { path: [key], message: 'not a keepable field name' };
+    const found = findUnkeepable((fields as Record<string, unknown>)[key], depth);
+    if (found) return { ...found, path: [key, ...found.path] };
   }
   return undefined;
 };

@@ -11,7 +11,9 @@ export const requestApprovals = (missions: MissionLog, approvals: ApprovalReques
   context: 'mission',
   reads: [missionAggregate],
   events: ['MissionGated', 'TaskGated'],
-  react: async ({ subject }) => {
+  react: async ({ subject, data }) => {
+    // Most missions are gated without anybody being asked: for those there is nothing to look up.
+    if (data['approval_id'] === undefined) return;
     const { state, key_id } = await missions.load(subject);
     await approvals.requestAll(state, key_id);
   },
