@@ -43,6 +43,25 @@ describe('a blob store', () => {
     await expect(store.verify(sha256(bytes), bytes.length)).resolves.toEqual({ kind: 'verified' });
   });
 
+  it.each([0, 1, 99, 100, 101, 200, 70_001])('tells the digest of each piece of %i bytes (B2)', async (size) => {
+    const bytes = randomBytes(size);
+    const digest = await store.put(bytes);
+    const piece_bytes = size > 1_000 ? 30_000 : 100;
+    const expected = Array.from({ length: Math.ceil(size / piece_bytes) }, (_, index) =>
+      createHash('sha256')
+        .update(bytes.subarray(index * piece_bytes, (index + 1) * piece_bytes))
+        .digest(),
+    );
+    const pieces = Buffer.concat(expected);
+    await expect(store.verify(digest, size, piece_bytes)).resolves.toEqual({ kind: 'verified', pieces });
+  });
+
+  it('calls a store without its bucket unavailable, not empty (B4)', async () => {
+    const elsewhere = new BlobStore({ ...options, bucket: 'blob-store-spec-never-made' });
+    await expect(elsewhere.verify(sha256(Buffer.from('x')), 1)).rejects.toThrow(BlobStoreUnavailable);
+    elsewhere.close();
+  });
+
   it('keeps the empty blob', async () => {
     const digest = await store.put(Buffer.alloc(0));
     await expect(store.verify(digest, 0)).resolves.toEqual({ kind: 'verified' });

@@ -3,7 +3,8 @@
 // Bytes in S3-compatible object storage, addressed by their SHA-256.
 //
 //   B1. The key says what the bytes must be: `blobs/<first two digits>/<sha256>`. Who knows a digest knows the key.
-//   B2. Nothing is believed because it lies there: `verify` reads the bytes and hashes them.
+//   B2. Nothing is believed because it lies there: `verify` reads the bytes and hashes them, as a whole and, where it
+//       is asked to, piece by piece, so that a part can be checked later without the rest.
 //   B3. A URL that is given away is for one key, one method, and at most five minutes.
 //   B4. A storage that is away, slow or wrong is `BlobStoreUnavailable`; only "there is no such key" is an answer.
 //
@@ -23,7 +24,9 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const STALL_TIMEOUT_MS = 15_000;
 const SOCKETS_MAX = 64;
 const DIGEST = /^[0-9a-f]{64}$/;
+/** A HEAD has no body: there a missing key cannot be told from a missing bucket. */
 const ABSENT_CODES = ['NotFound', 'NoSuchKey'];
+const NO_KEY_CODES = ['NoSuchKey'];
 /** Two that start at the same time both find no bucket; the second to make it is told so. */
 const MADE_CODES = ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'];
 
@@ -35,8 +38,14 @@ export type BlobStoreOptions = Readonly<{
   region: string;
 }>;
 
+const SHA256_BYTES = 32;
+
 export type Verification =
-  | Readonly<{ kind: 'verified' }>
+  | Readonly<{
+      kind: 'verified';
+      /** The SHA-256 of each piece, one after the other; there when pieces were asked for. */
+      pieces?: Buffer;
+    }>
   | Readonly<{ kind: 'absent' }>
   | Readonly<{ kind: 'differs'; sha256: string; size: number }>;
 
@@ -98,23 +107,27 @@ export class BlobStore {
     });
   }
 
-  /** Reads the stored bytes and says whether they are what their key says (B2). */
-  async verify(sha256: string, size: number): Promise<Verification> {
-    const stored = await this.size(sha256);
-    if (stored === undefined) return { kind: 'absent' };
+  /**
+   * Reads the stored bytes and says whether they are what their key says (B2). With `piece_bytes` also the digest of
+   * each piece of that size; the last one is what remains.
+   */
+  async verify(sha256: string, size: number, piece_bytes?: number): Promise<Verification> {
+    const whole = createHash('sha256');
+    const pieces = piece_bytes === undefined ? undefined : new PieceDigests(piece_bytes);
     let read = 0;
-    const hash = createHash('sha256');
     try {
-      for await (const chunk of await this.open(sha256)) {
-        hash.update(chunk as Buffer);
-        read += (chunk as Buffer).length;
+      for await (const chunk of (await this.open(sha256)) as AsyncIterable<Buffer>) {
+        whole.update(chunk);
+        pieces?.update(chunk);
+        read += chunk.length;
       }
     } catch (error) {
       if (error instanceof BlobAbsent) return { kind: 'absent' };
       throw error instanceof BlobStoreUnavailable ? error : new BlobStoreUnavailable('send a blob', { cause: error });
     }
-    const found = hash.digest('hex');
-    return found === sha256 && read === size ? { kind: 'verified' } : { kind: 'differs', sha256: found, size: read };
+    const found = whole.digest('hex');
+    if (found !== sha256 || read !== size) return { kind: 'differs', sha256: found, size: read };
+    return { kind: 'verified', ...(pieces ? { pieces: pieces.digest() } : {}) };
   }
 
   /** The stored bytes, unchecked: whoever reads them hashes them. Throws `BlobAbsent`. */
@@ -124,7 +137,7 @@ export class BlobStore {
       try {
         return await this.client.getObject(this.bucket, key);
       } catch (error) {
-        if (hasCode(error, ABSENT_CODES)) throw new BlobAbsent(sha256);
+        if (hasCode(error, NO_KEY_CODES)) throw new BlobAbsent(sha256);
         throw error;
       }
     });
@@ -173,6 +186,39 @@ export class BlobStore {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** Digests of equal pieces of what comes in chunks of any size. */
+class PieceDigests {
+  private readonly digests: Buffer[] = [];
+  private hash = createHash('sha256');
+  private room: number;
+
+  constructor(private readonly piece_bytes: number) {
+    this.room = piece_bytes;
+  }
+
+  update(chunk: Buffer): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const part = rest.subarray(0, this.room);
+      this.hash.update(part);
+      this.room -= part.length;
+      rest = rest.subarray(part.length);
+      if (this.room === 0) this.endPiece();
+    }
+  }
+
+  digest(): Buffer {
+    if (this.room < this.piece_bytes) this.endPiece();
+    return Buffer.concat(this.digests, this.digests.length * SHA256_BYTES);
+  }
+
+  private endPiece(): void {
+    this.digests.push(this.hash.digest());
+    this.hash = createHash('sha256');
+    this.room = this.piece_bytes;
   }
 }
 

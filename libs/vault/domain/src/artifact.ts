@@ -73,7 +73,15 @@ export const artifactSeries: Decider<ArtifactSeries, ArtifactCommand, ArtifactEv
   evolve,
 };
 
-export const toDocument = ({ time, data }: Pick<ArtifactEvent, 'time' | 'data'>): ArtifactDocument => {
-  const self = `/v1/vault/artifacts/${data.artifact_id}`;
-  return { ...data, created_at: time, links: { self, content: `${self}/content` } };
+/** `mission` is named where one made it. */
+const linksOf = ({ artifact_id, mission_id }: Recorded): ArtifactDocument['links'] => {
+  const self = `/v1/vault/artifacts/${artifact_id}`;
+  const mission = `/v1/engine/missions/${mission_id}`;
+  return { self, content: `${self}/content`, versions: `${self}/versions`, lineage: `${self}/lineage`, mission };
 };
+
+export const toDocument = ({ time, data }: Pick<ArtifactEvent, 'time' | 'data'>): ArtifactDocument => ({
+  ...data,
+  created_at: time,
+  links: linksOf(data),
+});

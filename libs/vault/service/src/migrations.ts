@@ -1,4 +1,8 @@
 import type { NamedMigration } from '@nexusmon/projections';
 import { ArtifactView } from './migrations/0001-artifact-view.js';
+import { ArtifactLineage } from './migrations/0002-artifact-lineage.js';
 
-export const vaultMigrations: readonly NamedMigration[] = [{ name: '0001-artifact-view', class: ArtifactView }];
+export const vaultMigrations: readonly NamedMigration[] = [
+  { name: '0001-artifact-view', class: ArtifactView },
+  { name: '0002-artifact-lineage', class: ArtifactLineage },
+];

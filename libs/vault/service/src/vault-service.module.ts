@@ -6,6 +6,8 @@ import { ArtifactList } from './artifact/artifact-list.js';
 import { artifactProjection } from './artifact/artifact.projection.js';
 import { ArtifactRequestHandler } from './artifact/artifact.request-handler.js';
 import { Artifacts } from './artifact/artifacts.js';
+import { BlobPieces } from './artifact/blob-pieces.js';
+import { Lineage } from './artifact/lineage.js';
 import { withFigures } from './telemetry.js';
 
 const blobStore = {
@@ -18,7 +20,7 @@ const blobStore = {
 @Module({
   imports: [PlatformModule.forContext('vault')],
   controllers: [ArtifactRequestHandler],
-  providers: [blobStore, ArtifactList, Artifacts],
+  providers: [blobStore, ArtifactList, Artifacts, BlobPieces, Lineage],
 })
 export class VaultServiceModule implements OnApplicationShutdown {
   constructor(

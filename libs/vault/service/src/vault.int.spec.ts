@@ -1,6 +1,7 @@
 // The vault over real NATS, PostgreSQL and MinIO, asked over the wire as a runner asks it. `V1`–`V3` are the numbers in
 // artifacts.ts.
 
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -16,13 +17,15 @@ import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
 import {
   VAULT_SUBJECTS,
+  PIECE_BYTES,
   type ArtifactDocument,
+  type LineageDocument,
   type openedArtifact,
   type RecordArtifact,
   type uploadTarget,
 } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
-import { ARTIFACT_VIEW } from './artifact/artifact.projection.js';
+import { ARTIFACT_INPUT, ARTIFACT_VIEW } from './artifact/artifact.projection.js';
 import { VaultServiceModule } from './vault-service.module.js';
 import { vaultMigrations } from './migrations.js';
 
@@ -79,6 +82,9 @@ afterAll(async () => {
 const beginUpload = async (sha256: string, size: number) =>
   done(await client.request<z.infer<typeof uploadTarget>>(VAULT_SUBJECTS.begin_upload, { sha256, size }));
 const list = async (query: object) => done(await client.request<Page<ArtifactDocument>>(VAULT_SUBJECTS.list, query));
+const versions = async (query: object) =>
+  done(await client.request<Page<ArtifactDocument>>(VAULT_SUBJECTS.versions, query));
+const lineage = async (query: object) => done(await client.request<LineageDocument>(VAULT_SUBJECTS.lineage, query));
 const open = async (artifact_id: string) =>
   done(await client.request<z.infer<typeof openedArtifact>>(VAULT_SUBJECTS.open, { artifact_id }));
 
@@ -131,6 +137,9 @@ describe('the vault', () => {
       links: {
         self: `/v1/vault/artifacts/${artifact.artifact_id}`,
         content: `/v1/vault/artifacts/${artifact.artifact_id}/content`,
+        versions: `/v1/vault/artifacts/${artifact.artifact_id}/versions`,
+        lineage: `/v1/vault/artifacts/${artifact.artifact_id}/lineage`,
+        mission: `/v1/engine/missions/${mission_id}`,
       },
     });
     await expect(list({ mission_id })).resolves.toEqual({ data: [artifact], next_cursor: null });
@@ -152,6 +161,101 @@ describe('the vault', () => {
     expect(versions).toEqual([1, 2, 3]);
     const { data } = await list({ mission_id, name: `${mission_id}/task/report.md` });
     expect(data.map(({ version }) => version)).toEqual([3, 2, 1]);
+  });
+
+  it('lists the versions of the name that an artifact has, newest first, and finds the latest of each', async () => {
+    const mission_id = newId('msn');
+    const kept: ArtifactDocument[] = [];
+    for (const text of ['one', 'two', 'three']) kept.push(await keep(text, { mission_id }));
+    const other = await keep('four', { mission_id, name: `${mission_id}/task/other`, task_id: 'other', kind: 'log' });
+    const [first, , third] = kept;
+    const pageOne = await versions({ artifact_id: first?.artifact_id, limit: 2 });
+    const pageTwo = await versions({ artifact_id: first?.artifact_id, limit: 2, cursor: pageOne.next_cursor });
+    expect([...pageOne.data, ...pageTwo.data]).toEqual(kept.toReversed());
+    expect(pageTwo.next_cursor).toBeNull();
+    await expect(list({ mission_id, latest: true })).resolves.toMatchObject({ data: [other, third] });
+    await expect(list({ mission_id, kind: 'log' })).resolves.toMatchObject({ data: [other] });
+    await expect(list({ mission_id, task_id: 'task', limit: 1 })).resolves.toMatchObject({ data: [third] });
+    expect(codeOf(await client.request(VAULT_SUBJECTS.versions, { artifact_id: newId('art') }))).toBe(
+      'artifact-not-found',
+    );
+  });
+
+  it('tells what an artifact was made from and what was made from it, as far as it is asked', async () => {
+    const mission_id = newId('msn');
+    const made = async (file: string, inputs: readonly ArtifactDocument[]) =>
+      keep(file, {
+        ...{ mission_id, name: `${mission_id}/task/${file}`, task_id: file },
+        inputs: inputs.map(({ artifact_id }) => artifact_id),
+      });
+    // A diamond with a tail at both ends.
+    const source = await made('source', []);
+    const left = await made('left', [source]);
+    const right = await made('right', [source]);
+    const report = await made('report', [left, right]);
+    const copy = await made('copy', [report]);
+    const shown = async (query: object) => {
+      const { nodes, edges, truncated } = await lineage({ artifact_id: report.artifact_id, ...query });
+      const found = nodes.map(({ artifact, distance, more }) => [artifact.task_id, distance, more]);
+      return { found: found.toSorted(), edges: edges.length, truncated };
+    };
+    await expect(shown({})).resolves.toEqual({
+      found: [
+        ['copy', 1, false],
+        ['left', -1, false],
+        ['report', 0, false],
+        ['right', -1, false],
+        ['source', -2, false],
+      ],
+      edges: 5,
+      truncated: false,
+    });
+    await expect(shown({ direction: 'derived' })).resolves.toMatchObject({ edges: 1, truncated: false });
+    await expect(shown({ direction: 'inputs', depth: 1 })).resolves.toEqual({
+      found: [
+        ['left', -1, true],
+        ['report', 0, false],
+        ['right', -1, true],
+      ],
+      edges: 2,
+      truncated: true,
+    });
+    await expect(shown({ direction: 'inputs', limit: 2 })).resolves.toMatchObject({ edges: 1, truncated: true });
+    const from_source = await lineage({ artifact_id: source.artifact_id });
+    expect(from_source.nodes.map(({ artifact }) => artifact.artifact_id).toSorted()).toEqual(
+      [source, left, right, report, copy].map(({ artifact_id }) => artifact_id).toSorted(),
+    );
+    expect(codeOf(await client.request(VAULT_SUBJECTS.lineage, { artifact_id: newId('art') }))).toBe(
+      'artifact-not-found',
+    );
+  });
+
+  it('records nothing that was made from what is not there (V4)', async () => {
+    const bytes = Buffer.from('of nothing');
+    await put(bytes);
+    expect(codeOf(await record(command(bytes, { inputs: [newId('art')] })))).toBe('input-unknown');
+  });
+
+  it('knows the pieces of what is large, also when it has to read them again', async () => {
+    const bytes = randomBytes(PIECE_BYTES + 5);
+    await put(bytes);
+    const { artifact_id } = done(await record(command(bytes)));
+    const expected = [bytes.subarray(0, PIECE_BYTES), bytes.subarray(PIECE_BYTES)].map((piece) => sha256Hex(piece));
+    const pieces = (first: number, last: number) => client.request(VAULT_SUBJECTS.pieces, { artifact_id, first, last });
+    await expect(pieces(0, 1)).resolves.toMatchObject({ body: { sha256: expected } });
+    const database = vault.app.get(Database, { strict: false });
+    await database.query('delete from vault.blob_pieces');
+    await expect(Promise.all([pieces(1, 1), pieces(1, 1)])).resolves.toMatchObject([
+      { body: { sha256: [expected[1]] } },
+      { body: { sha256: [expected[1]] } },
+    ]);
+    const { rows } = await database.query('select sha256 from vault.blob_pieces');
+    expect(rows).toEqual([{ sha256: sha256Hex(bytes) }]);
+    expect(codeOf(await pieces(1, 2))).toBe('invalid');
+
+    await database.query('delete from vault.blob_pieces');
+    await fetch(await blobs.putUrl(sha256Hex(bytes)), { method: 'PUT', body: bytes.subarray(1) });
+    expect(codeOf(await pieces(0, 0))).toBe('artifact-corrupt');
   });
 
   it('names the same artifact when a record is repeated, by the same command or by a later attempt (V3)', async () => {
@@ -229,13 +333,19 @@ describe('the view of artifacts', () => {
     await vault.stop();
     const { database_user: user = '', database_password: password = '' } = secretsOf('vault');
     const database = await Database.open({ ...config.database, user, password, name: 'vault-spec' });
-    const before = await digestTable(database, ARTIFACT_VIEW, ['artifact_id']);
+    const digests = () =>
+      Promise.all([
+        digestTable(database, ARTIFACT_VIEW, ['artifact_id']),
+        digestTable(database, ARTIFACT_INPUT, ['artifact_id', 'input_id']),
+      ]);
+    const before = await digests();
     await database.query(`delete from ${ARTIFACT_VIEW}`);
+    await database.query(`delete from ${ARTIFACT_INPUT}`);
     await database.query('delete from vault.checkpoint');
 
     vault = await startVault();
     await list({ min_position: position });
-    await expect(digestTable(database, ARTIFACT_VIEW, ['artifact_id'])).resolves.toBe(before);
+    await expect(digests()).resolves.toEqual(before);
     await database.close();
   });
 });

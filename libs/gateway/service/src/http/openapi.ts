@@ -12,6 +12,8 @@ const HEADERS: Readonly<Record<HeaderName, string>> = {
   'X-Operator-Key': 'The operator key, where the gate asks for it.',
   'Last-Event-ID': 'Resume behind this event.',
   'If-None-Match': 'Answer 304 when the ETag is one of these.',
+  Range: 'One range of bytes (RFC 9110); what is malformed, or several, is answered with the whole.',
+  'If-Range': 'The ETag that the range is of; the whole is sent when it is another.',
 };
 
 /** What any route can answer with, beside its own. */
@@ -85,14 +87,19 @@ const parametersOf = (route: Route, components: Components): JsonSchema[] => {
   return [...of(route.params, 'path'), ...of(route.query, 'query'), ...headers];
 };
 
-const answerOf = (
-  { description, schema, media_type = 'application/json' }: ResponseDescription,
-  components: Components,
-) => ({
-  description,
-  ...(schema ? { content: { [media_type]: { schema: components.schemaOf(schema, 'output') } } } : {}),
-  ...(!schema && media_type !== 'application/json' ? { content: { [media_type]: { schema: {} } } } : {}),
-});
+/** OpenAPI 3.1 leaves the schema of bytes out; generators of clients look for this one. */
+const BYTES: JsonSchema = { type: 'string', format: 'binary' };
+
+const contentOf = ({ schema, media_type }: ResponseDescription, components: Components): JsonSchema | undefined => {
+  if (schema) return { [media_type ?? 'application/json']: { schema: components.schemaOf(schema, 'output') } };
+  if (media_type === undefined) return undefined;
+  return { [media_type]: { schema: media_type === 'application/octet-stream' ? BYTES : {} } };
+};
+
+const answerOf = (response: ResponseDescription, components: Components) => {
+  const content = contentOf(response, components);
+  return { description: response.description, ...(content ? { content } : {}) };
+};
 
 const notFoundOf = ({ params }: Route): ProblemCode[] =>
   Object.keys(params?.shape ?? {}).map((name) => {

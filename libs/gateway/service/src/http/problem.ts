@@ -94,6 +94,9 @@ export const PROBLEMS = {
     'The stored bytes are not those that were recorded',
     'Restore the blob from a backup.',
   ),
+  'artifact-lost': meaning(500, 'The stored bytes are gone', 'Restore the blob from a backup.'),
+  'range-not-satisfiable': meaning(416, 'The range begins behind the end', 'Content-Range says how long it is.'),
+  'input-unknown': meaning(422, 'An input is no artifact', 'GET /v1/vault/artifacts lists them.'),
   'service-unavailable': meaning(
     503,
     'Something this answer depends on is away',

@@ -26,7 +26,8 @@ export type Principal = Readonly<{
   expires_at_ms: number;
 }>;
 
-export type HeaderName = 'Idempotency-Key' | 'Prefer' | 'X-Operator-Key' | 'Last-Event-ID' | 'If-None-Match';
+export type HeaderName =
+  'Idempotency-Key' | 'Prefer' | 'X-Operator-Key' | 'Last-Event-ID' | 'If-None-Match' | 'Range' | 'If-Range';
 
 export type Answered = Readonly<{
   status: number;

@@ -36,8 +36,10 @@ const answerPreflight = (reply: FastifyReply): FastifyReply =>
     .status(204)
     .headers({
       'access-control-allow-methods': 'GET, POST, DELETE',
-      'access-control-allow-headers':
-        'Authorization, Content-Type, Idempotency-Key, Prefer, X-Operator-Key, Last-Event-ID, traceparent, X-Request-Id',
+      'access-control-allow-headers': [
+        'Authorization, Content-Type, Idempotency-Key, Prefer, X-Operator-Key, Last-Event-ID',
+        'Range, If-Range, If-None-Match, traceparent, X-Request-Id',
+      ].join(', '),
       'access-control-max-age': PREFLIGHT_SECONDS,
     })
     .send();
@@ -52,8 +54,10 @@ export const protectBrowsers = (http: FastifyInstance, origins: Origins): void =
     reply.headers({
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers':
+      'access-control-expose-headers': [
         'Location, Nexusmon-Position, Preference-Applied, Retry-After, ETag, X-Request-Id',
+        'Content-Range, Accept-Ranges, Content-Disposition',
+      ].join(', '),
       'cross-origin-resource-policy': 'cross-origin',
     });
     if (request.method === 'OPTIONS' && request.headers['access-control-request-method'])

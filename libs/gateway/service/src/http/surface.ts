@@ -7,6 +7,7 @@
 
 import { hash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
 import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -132,6 +133,8 @@ const send = (answer: Answered, request: FastifyRequest, reply: FastifyReply): F
   if (answer.headers) reply.headers(answer.headers);
   if (answer.position) reply.header('nexusmon-position', answer.position);
   if (answer.stream) return reply.send(answer.stream);
+  // Without anything to send Fastify would say that its length is 0, whatever the handler has said.
+  if (request.method === 'HEAD' && answer.body === undefined) return reply.send(Readable.from([]));
   if (answer.body === undefined) return reply.send();
   if (answer.media_type) return reply.type(answer.media_type).send(answer.body);
   const json = JSON.stringify(answer.body);

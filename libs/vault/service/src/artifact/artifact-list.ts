@@ -4,15 +4,20 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '@nexusmon/projections';
 import type { Page } from '@nexusmon/shared-contract';
-import type { ArtifactDocument } from '@nexusmon/vault-contract';
+import type { ArtifactDocument, listArtifacts } from '@nexusmon/vault-contract';
+import type { z } from 'zod';
 import { ARTIFACT_VIEW } from './artifact.projection.js';
 
 export type ListedArtifact = Readonly<{ document: ArtifactDocument; position: string }>;
 
-export type ListQuery = Readonly<{ limit: number; cursor?: string | undefined } & Filter>;
-type Filter = Readonly<{ mission_id?: string | undefined; name?: string | undefined }>;
+export type ListQuery = Readonly<Omit<z.infer<typeof listArtifacts>, 'min_position'>>;
 
 const CURSOR = /^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,5})$/;
+
+/** Columns that a filter compares, under the names that the filter has. */
+const COMPARED = ['mission_id', 'task_id', 'name', 'kind'] as const;
+const LATEST = `not exists (select from ${ARTIFACT_VIEW} later where later.name = artifact.name
+  and later.version > artifact.version)`;
 
 type ViewRow = { document: ArtifactDocument; position: string; place: number; position_text: string };
 
@@ -29,16 +34,32 @@ export class ArtifactList {
     return row && { document: row.document, position: row.position_text };
   }
 
+  /** Those of these ids that there are, in any order. */
+  async having(artifact_ids: readonly string[]): Promise<readonly ArtifactDocument[]> {
+    if (artifact_ids.length === 0) return [];
+    const { rows } = await this.database.query<Pick<ViewRow, 'document'>>(
+      `select document from ${ARTIFACT_VIEW} where artifact_id = any($1)`,
+      [artifact_ids],
+    );
+    return rows.map(({ document }) => document);
+  }
+
   /** Undefined for a cursor that was not given out here. */
-  async page({ limit, cursor, mission_id, name }: ListQuery): Promise<Page<ArtifactDocument> | undefined> {
+  async page({ limit, cursor, latest, ...filter }: ListQuery): Promise<Page<ArtifactDocument> | undefined> {
     const after = cursor === undefined ? undefined : CURSOR.exec(cursor);
     if (after === null) return undefined;
+    const values: unknown[] = [];
+    const bind = (value: unknown) => `$${values.push(value)}`;
+    const conditions = COMPARED.flatMap((column) =>
+      filter[column] === undefined ? [] : [`${column} = ${bind(filter[column])}`],
+    );
+    if (latest) conditions.push(LATEST);
+    if (after) conditions.push(`(position, place) < (${bind(after[1])}::bigint, ${bind(after[2])}::integer)`);
+    const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
     const { rows } = await this.database.query<ViewRow>(
-      `select document, position, place from ${ARTIFACT_VIEW}
-       where ($1::text is null or mission_id = $1) and ($2::text is null or name = $2)
-         and ($3::bigint is null or (position, place) < ($3, $4::integer))
-       order by position desc, place desc limit $5`,
-      [mission_id ?? null, name ?? null, after?.[1] ?? null, after?.[2] ?? null, limit + 1],
+      `select document, position, place from ${ARTIFACT_VIEW} artifact ${where}
+       order by position desc, place desc limit ${bind(limit + 1)}`,
+      values,
     );
     const shown = rows.slice(0, limit);
     const last = shown.at(-1);

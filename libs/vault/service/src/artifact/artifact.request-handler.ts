@@ -3,25 +3,41 @@ import { Handle } from '@nexusmon/messaging';
 import { Projections } from '@nexusmon/projections';
 import type { Page, Reply } from '@nexusmon/shared-contract';
 import {
+  askLineage,
+  askPieces,
   beginUpload,
   getArtifact,
   listArtifacts,
+  listVersions,
   openArtifact,
   recordArtifact,
   VAULT_SUBJECTS,
   type ArtifactDocument,
+  type LineageDocument,
   type RecordArtifact,
 } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
 import { ArtifactList } from './artifact-list.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
-import { Artifacts } from './artifacts.js';
+import { Artifacts, notFound } from './artifacts.js';
+import { Lineage } from './lineage.js';
+
+type Refused = Extract<Reply<never>, { kind: 'refused' }>;
+type Placed = Readonly<{ min_position?: string | undefined }>;
+
+const badCursor: Refused = {
+  kind: 'refused',
+  refusal: { code: 'malformed-cursor', detail: 'the cursor was not given out by this list' },
+};
+const pageOr = <Item>(page: Page<Item> | undefined): Page<Item> | Refused => page ?? badCursor;
+const isRefused = (read: object): read is Refused => 'kind' in read && read.kind === 'refused';
 
 @Controller()
 export class ArtifactRequestHandler {
   constructor(
     private readonly artifacts: Artifacts,
-    private readonly artifactList: ArtifactList,
+    private readonly list: ArtifactList,
+    private readonly lineage: Lineage,
     private readonly projections: Projections,
   ) {}
 
@@ -35,27 +51,58 @@ export class ArtifactRequestHandler {
     return this.artifacts.record(request);
   }
 
-  @Handle(VAULT_SUBJECTS.get, getArtifact)
-  get({ artifact_id, min_position }: z.infer<typeof getArtifact>) {
-    return this.artifacts.get(artifact_id, min_position);
-  }
-
   @Handle(VAULT_SUBJECTS.open, openArtifact)
   open({ artifact_id }: z.infer<typeof openArtifact>) {
     return this.artifacts.open(artifact_id);
   }
 
+  @Handle(VAULT_SUBJECTS.pieces, askPieces)
+  pieces(request: z.infer<typeof askPieces>) {
+    return this.artifacts.piecesOf(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.get, getArtifact)
+  async get({ artifact_id, min_position }: z.infer<typeof getArtifact>): Promise<Reply<ArtifactDocument>> {
+    const unreached = await this.projections.unreached(ARTIFACT_PROJECTION, min_position);
+    if (unreached) return { kind: 'refused', refusal: unreached };
+    const found = await this.list.get(artifact_id);
+    return found ? { kind: 'done', changed: false, position: found.position, body: found.document } : notFound;
+  }
+
   @Handle(VAULT_SUBJECTS.list, listArtifacts)
-  async list({ min_position, ...query }: z.infer<typeof listArtifacts>): Promise<Reply<Page<ArtifactDocument>>> {
+  async page({ min_position, ...query }: z.infer<typeof listArtifacts>): Promise<Reply<Page<ArtifactDocument>>> {
+    return this.read({ min_position }, async () => pageOr(await this.list.page(query)));
+  }
+
+  @Handle(VAULT_SUBJECTS.versions, listVersions)
+  async versions({
+    artifact_id,
+    min_position,
+    ...query
+  }: z.infer<typeof listVersions>): Promise<Reply<Page<ArtifactDocument>>> {
+    return this.read({ min_position }, async () => {
+      const found = await this.list.get(artifact_id);
+      return found ? pageOr(await this.list.page({ ...query, name: found.document.name })) : notFound;
+    });
+  }
+
+  @Handle(VAULT_SUBJECTS.lineage, askLineage)
+  async lineageOf({ min_position, ...query }: z.infer<typeof askLineage>): Promise<Reply<LineageDocument>> {
+    return this.read({ min_position }, async () =>
+      (await this.list.get(query.artifact_id)) ? this.lineage.of(query) : notFound,
+    );
+  }
+
+  /** What the view holds from `min_position` on. */
+  private async read<Body extends object>(
+    { min_position }: Placed,
+    look: () => Promise<Body | Refused>,
+  ): Promise<Reply<Body>> {
     const unreached = await this.projections.unreached(ARTIFACT_PROJECTION, min_position);
     if (unreached) return { kind: 'refused', refusal: unreached };
     // Read before the rows, so that it never claims more than they hold.
     const position = this.projections.checkpointPosition(ARTIFACT_PROJECTION);
-    const body = await this.artifactList.page(query);
-    if (body) return { kind: 'done', changed: false, position, body };
-    return {
-      kind: 'refused',
-      refusal: { code: 'malformed-cursor', detail: 'the cursor was not given out by this list' },
-    };
+    const body = await look();
+    return isRefused(body) ? body : { kind: 'done', changed: false, position, body };
   }
 }

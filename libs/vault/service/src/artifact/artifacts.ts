@@ -4,6 +4,7 @@
 //       they are recorded.
 //   V2. A record is answered once it can be listed, so that whoever was told of an artifact can also find it.
 //   V3. The id of an artifact follows from the command that recorded it: a repeat names the same artifact.
+//   V4. What an artifact was made from is recorded before it.
 
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '@nexusmon/artifacts';
@@ -12,12 +13,21 @@ import { Unavailable } from '@nexusmon/messaging';
 import { Projections } from '@nexusmon/projections';
 import { answered, type Refusal, type Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
-import type { ArtifactDocument, openedArtifact, RecordArtifact, uploadTarget } from '@nexusmon/vault-contract';
+import {
+  PIECE_BYTES,
+  type ArtifactDocument,
+  type askPieces,
+  type openedArtifact,
+  type pieceDigests,
+  type RecordArtifact,
+  type uploadTarget,
+} from '@nexusmon/vault-contract';
 import { recordedAlready, type ArtifactRejection } from '@nexusmon/vault-domain';
 import type { z } from 'zod';
 import { ArtifactList } from './artifact-list.js';
 import { artifactAggregate } from './artifact.aggregate.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
+import { BlobPieces } from './blob-pieces.js';
 
 /** A projection runs some tens of milliseconds behind; one that is this late is not running. */
 const LISTED_WITHIN_MS = 20_000;
@@ -27,7 +37,9 @@ const DETAILS: Record<(ArtifactRejection | KeyReused)['code'], string> = {
   'idempotency-key-reused': 'this Idempotency-Key stands for another request',
 };
 
-const refused = (code: string, detail: string, facts?: Refusal['facts']): Reply<never> => ({
+type Refused = Extract<Reply<never>, { kind: 'refused' }>;
+
+const refused = (code: string, detail: string, facts?: Refusal['facts']): Refused => ({
   kind: 'refused',
   refusal: { code, detail, ...(facts ? { facts } : {}) },
 });
@@ -37,6 +49,7 @@ export class Artifacts {
   constructor(
     private readonly log: EventLog,
     private readonly blobs: BlobStore,
+    private readonly pieces: BlobPieces,
     private readonly list: ArtifactList,
     private readonly projections: Projections,
   ) {}
@@ -49,8 +62,11 @@ export class Artifacts {
   }
 
   async record({ asked, ...request }: RecordArtifact): Promise<Reply<ArtifactDocument>> {
-    const { name, sha256, size, mission_id } = request;
-    const stored = await this.blobs.verify(sha256, size);
+    const { name, mission_id, inputs } = request;
+    const known = new Set((await this.list.having(inputs)).map(({ artifact_id }) => artifact_id));
+    const unknown = inputs.find((input_id) => !known.has(input_id));
+    if (unknown !== undefined) return refused('input-unknown', `there is no artifact ${unknown}`);
+    const stored = await this.pieces.verify(request);
     if (stored.kind === 'absent') return refused('blob-absent', 'no bytes of this digest have been put');
     if (stored.kind === 'differs') {
       const { sha256: stored_sha256, size: stored_size } = stored;
@@ -70,13 +86,6 @@ export class Artifacts {
     return this.listed(standing, outcome.position, outcome.kind === 'accepted');
   }
 
-  async get(artifact_id: string, min_position: string | undefined): Promise<Reply<ArtifactDocument>> {
-    const refusal = await this.projections.unreached(ARTIFACT_PROJECTION, min_position);
-    if (refusal) return { kind: 'refused', refusal };
-    const found = await this.list.get(artifact_id);
-    return found ? { kind: 'done', changed: false, position: found.position, body: found.document } : notFound;
-  }
-
   async open(artifact_id: string): Promise<Reply<z.infer<typeof openedArtifact>>> {
     const found = await this.list.get(artifact_id);
     if (!found) return notFound;
@@ -89,6 +98,22 @@ export class Artifacts {
     };
   }
 
+  /** What the bytes of some pieces must be. */
+  async piecesOf({
+    artifact_id,
+    first,
+    last,
+  }: z.infer<typeof askPieces>): Promise<Reply<z.infer<typeof pieceDigests>>> {
+    const found = await this.list.get(artifact_id);
+    if (!found) return notFound;
+    const { document: artifact, position } = found;
+    if (first > last || last >= Math.ceil(artifact.size / PIECE_BYTES))
+      return refused('invalid', `${artifact_id} has no pieces ${first} to ${last}`);
+    const digests = await this.pieces.digestsOf(artifact, first, last);
+    if ('kind' in digests) return unreadable(artifact_id, digests.kind);
+    return { kind: 'done', changed: false, position, body: { sha256: [...digests] } };
+  }
+
   /** V2: by the projection, not by the decision. */
   private async listed(artifact_id: string, position: string, changed: boolean): Promise<Reply<ArtifactDocument>> {
     await this.projections.waitFor(ARTIFACT_PROJECTION, position, LISTED_WITHIN_MS);
@@ -99,4 +124,10 @@ export class Artifacts {
   }
 }
 
-const notFound = refused('artifact-not-found', 'there is no such artifact');
+/** The bytes of a recorded artifact that are not there, or are others: no later attempt is better. */
+const unreadable = (artifact_id: string, kind: 'absent' | 'differs'): Reply<never> =>
+  kind === 'absent'
+    ? refused('artifact-lost', `the bytes of ${artifact_id} are no longer in the store`)
+    : refused('artifact-corrupt', `the bytes stored for ${artifact_id} do not have the recorded SHA-256`);
+
+export const notFound = refused('artifact-not-found', 'there is no such artifact');

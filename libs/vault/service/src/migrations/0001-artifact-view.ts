@@ -1,8 +1,21 @@
 import { checkpointDdl, Migration } from '@nexusmon/projections';
-import { ARTIFACT_VIEW_DDL } from '../artifact/artifact.projection.js';
 
 export class ArtifactView extends Migration {
   override up(): void {
-    this.addSql(checkpointDdl('vault') + ARTIFACT_VIEW_DDL);
+    this.addSql(`${checkpointDdl('vault')}
+create table vault.artifact_view (
+  artifact_id text primary key,
+  name text not null,
+  version integer not null,
+  mission_id text not null,
+  sha256 text not null,
+  position bigint not null,
+  place integer not null,
+  position_text text not null,
+  document jsonb not null
+);
+create index on vault.artifact_view (position, place);
+create index on vault.artifact_view (mission_id, position, place);
+create index on vault.artifact_view (name, version);`);
   }
 }

@@ -14,12 +14,15 @@ import type { Json } from '@nexusmon/kernel';
 import type { ArtifactRef, Assignment, AttemptResult, TaskError, WorkerManifest } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../worker-plugin.js';
 import { KeepingStopped, VaultAway, type ArtifactKeeper } from './artifact-keeper.js';
+import { namedArtifacts } from './named-artifacts.js';
 import { taskFault } from './fault.js';
 import { permitFault } from './permit-check.js';
 import type { PooledRun, ThreadPool } from './thread-pool.js';
 
 /** The commit that ends the attempt lists them all and is bounded itself. */
 export const ARTIFACTS_MAX = 256;
+/** What the vault takes as the inputs of one artifact. */
+const INPUTS_MAX = 1_000;
 const MS_PER_SECOND = 1_000;
 
 export type AttemptTools = Readonly<{
@@ -36,6 +39,7 @@ export class Attempt {
   private readonly began_ms = performance.now();
   private readonly artifacts: ArtifactRef[] = [];
   private readonly read_ids = new Set<string>();
+  private given: readonly string[] | undefined;
   private readonly over = new AbortController();
   private run: PooledRun | undefined;
   private stopped = false;
@@ -140,9 +144,10 @@ export class Attempt {
   }
 
   private keep(file: string, media_type: string, bytes: Uint8Array): Promise<ArtifactRef> {
-    const { mission_id, task_id, attempt, worker } = this.assignment;
+    const { mission_id, task_id, attempt, worker, input } = this.assignment;
     const producer = { mission_id, task_id, attempt, worker };
-    const inputs = [...this.read_ids];
+    const given = (this.given ??= namedArtifacts(input, mission_id));
+    const inputs = [...new Set([...this.read_ids, ...given])].slice(0, INPUTS_MAX);
     return this.tools.keeper.keep({ producer, file, media_type, kind: 'output', bytes, inputs }, this.over.signal);
   }
 
