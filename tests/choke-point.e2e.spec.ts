@@ -22,6 +22,9 @@ const service = () => ({ actor: 'service:mission', command_id: newId('cmd') });
 const approvalOf = ({ mission_id, plan_digest }: MissionDocument) => keyedId('apr', mission_id, plan_digest);
 const named = ({ mission_id }: MissionDocument) => ({ mission_id, task_id: 'one', attempt: 1 });
 
+/** Built again, a view shows a mission as it is. */
+const rebuilding = (name: string) => [{ name, check: false }];
+
 /** What each command would have to be sent to start the task of `mission`, by the users that may send it. */
 const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
   'cmd.mission.create': ({ mission_id, rank, goal }) => [
@@ -78,6 +81,10 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
       inputs: [],
     },
   ],
+  'cmd.evolution.rebuild': () => rebuilding('evolution.progress'),
+  'cmd.governance.rebuild': () => rebuilding('governance.approval'),
+  'cmd.mission.rebuild': () => rebuilding('mission.mission'),
+  'cmd.vault.rebuild': () => rebuilding('vault.artifact'),
 };
 
 type Try = Readonly<{ path: string; body: object }>;
@@ -98,6 +105,9 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   'POST /v1/approvals/{approval_id}/grant': (mission) => [ruling(mission, 'grant')],
   'POST /v1/approvals/{approval_id}/deny': (mission) => [ruling(mission, 'deny')],
   'POST /v1/approvals/{approval_id}/withdraw': (mission) => [ruling(mission, 'withdraw')],
+  'POST /v1/system/projections/{projection}/rebuild': () => [
+    { path: '/v1/system/projections/mission.mission/rebuild', body: {} },
+  ],
 };
 const verb = ({ mission_id }: MissionDocument, name: string) => ({
   path: `/v1/engine/missions/${mission_id}/${name}`,

@@ -102,12 +102,6 @@ describe('a mission', () => {
     expect(await operator.mission(mission_id)).toMatchObject({ status: 'awaiting_approval', hold: true });
   });
 
-  it('of rank S that is held starts when it was run and the rest is over', async () => {
-    const { mission_id } = await create({ plan: three, rank: 'S', hold: true });
-    expect((await verb(mission_id, 'run', { reason: 'It is a drill.' }, key())).body.status).toBe('awaiting_approval');
-    expect(await operator.until(mission_id, isEnded, 60)).toMatchObject({ status: 'completed', hold: false });
-  });
-
   it('never runs below the risk of its plan', async () => {
     const risky = { tasks: [{ ...echo('one'), risk_level: 'A' }] };
     const mission = await create({ plan: risky, rank: 'E' });
@@ -214,5 +208,56 @@ describe('a mission', () => {
     expect(after.count - before.count).toBeCloseTo(1.5);
     expect(after.xp - before.xp).toBeCloseTo(1.5);
     expect(after.stage).not.toBe('DORMANT');
+  });
+
+  describe('is derived again from the log', () => {
+    type Projection = Readonly<{
+      name: string;
+      halted?: string;
+      rebuild?: Readonly<{ status: string; swapped: boolean; reason?: string; live_digest?: string }>;
+    }>;
+    const PROJECTIONS = '/v1/system/projections';
+    const read = async (name: string) => (await operator.get<Projection>(`${PROJECTIONS}/${name}`)).body;
+    const rebuilt = async (name: string, body: object = {}) => {
+      expect((await operator.post(`${PROJECTIONS}/${name}/rebuild`, body)).status).toBe(202);
+      await eventually(async () => (await read(name)).rebuild?.status !== 'running');
+      return read(name);
+    };
+
+    it('the same, for every projection of every context, while missions run and one that was held rests', async () => {
+      const { mission_id } = await create({ plan: three, rank: 'S', hold: true });
+      const run = await verb(mission_id, 'run', { reason: 'It is a drill.' }, key());
+      expect(run.body.status).toBe('awaiting_approval');
+      let going = true;
+      const running = (async () => {
+        while (going) await operator.until((await create({ plan: three })).mission_id, isEnded);
+      })();
+      const { body } = await operator.get<Page<Projection>>(PROJECTIONS);
+      const contexts = new Set(body.data.map(({ name }) => name.split('.')[0]));
+      expect([...contexts].sort()).toEqual(['access', 'evolution', 'governance', 'mission', 'vault']);
+      const found = [];
+      for (const { name } of body.data) found.push(await rebuilt(name));
+      going = false;
+      await running;
+      for (const { name, halted, rebuild } of found)
+        expect({ name, halted, rebuild }).toMatchObject({
+          ...{ name, halted: undefined },
+          rebuild: { status: 'equal', swapped: true, live_digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        });
+      expect(await operator.until(mission_id, isEnded)).toMatchObject({ status: 'completed', hold: false });
+      const seen = await create({ plan: three });
+      await operator.until(seen.mission_id, isEnded);
+      const list = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
+      expect(list.body.data[0]?.mission_id).toBe(seen.mission_id);
+    }, 120_000);
+
+    it('on request for a check alone, and not for what there is not', async () => {
+      expect((await rebuilt('governance.review', { check: true })).rebuild).toMatchObject({ swapped: false });
+      for (const name of ['mission.nothing', 'worker.mission', 'nonsense']) {
+        const { status, body } = await operator.post<Problem>(`${PROJECTIONS}/${name}/rebuild`);
+        expect([status, body.code]).toEqual([404, 'projection-not-found']);
+        expect((await operator.get(`${PROJECTIONS}/${name}`)).status).toBe(404);
+      }
+    });
   });
 });

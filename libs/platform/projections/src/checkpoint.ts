@@ -5,6 +5,8 @@ import { streamName } from '@nexusmon/event-log';
 import type { Sql } from './database.js';
 
 export type Reached = Readonly<{ stream: number; incarnation: string; sequence: number; hash: string }>;
+/** As it stands in the database. `generation` counts how often its tables were swapped for others. */
+export type Standing = Reached & Readonly<{ generation: number }>;
 
 /** For a context's first migration. */
 export const checkpointDdl = (schema: string): string => `
@@ -17,7 +19,7 @@ create table if not exists ${schema}.checkpoint (
   primary key (name, stream)
 );`;
 
-type CheckpointRow = { stream: number; incarnation: string; sequence: string | number; hash: string };
+type CheckpointRow = Omit<Standing, 'sequence'> & { sequence: string | number };
 
 export class Checkpoints {
   constructor(
@@ -25,9 +27,10 @@ export class Checkpoints {
     readonly name: string,
   ) {}
 
-  async read(sql: Sql): Promise<readonly Reached[]> {
+  async read(sql: Sql, lock: '' | 'for update' = ''): Promise<readonly Standing[]> {
     const { rows } = await sql.query<CheckpointRow>(
-      `select stream, incarnation, sequence, hash from ${this.schema}.checkpoint where name = $1`,
+      `select stream, incarnation, sequence, hash, generation
+       from ${this.schema}.checkpoint where name = $1 order by stream ${lock}`,
       [this.name],
     );
     return rows.map((row) => ({ ...row, sequence: Number(row.sequence) }));
@@ -41,6 +44,17 @@ export class Checkpoints {
          values ($1, $2, $3, 0, '') on conflict do nothing`,
         [this.name, number, incarnation],
       );
+  }
+
+  /** What was made beside it takes its place: everybody who still holds rows of before finds out by the generation. */
+  async replace(sql: Sql, to: readonly Reached[]): Promise<void> {
+    await sql.query(
+      `update ${this.schema}.checkpoint c
+       set incarnation = m.incarnation, sequence = m.sequence, hash = m.hash, generation = c.generation + 1
+       from json_to_recordset($2::json) as m(stream integer, incarnation text, sequence bigint, hash text)
+       where c.name = $1 and c.stream = m.stream`,
+      [this.name, JSON.stringify(to)],
+    );
   }
 
   /** Moves forward to at least there; where several processes do the same work, the farthest counts. */

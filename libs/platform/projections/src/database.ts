@@ -36,6 +36,8 @@ export type DatabaseOptions = Readonly<{
   entities?: readonly EntityName<AnyEntity>[];
   /** Told of connections that were dropped. */
   log?: Logger;
+  /** @default 30 s */
+  statement_timeout_ms?: number;
 }>;
 
 /** What is used of `pg`, which ships no types. */
@@ -87,7 +89,16 @@ const withCredentials = (url: string, user: string, password: string): string =>
   return full.toString();
 };
 
-export const mikroOptions = ({ url, user, password, connections_max, name, entities = [], log }: DatabaseOptions) =>
+export const mikroOptions = ({
+  url,
+  user,
+  password,
+  connections_max,
+  name,
+  entities = [],
+  log,
+  statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+}: DatabaseOptions) =>
   ({
     clientUrl: withCredentials(url, user, password),
     entities: [...entities],
@@ -95,7 +106,7 @@ export const mikroOptions = ({ url, user, password, connections_max, name, entit
     pool: { min: 0, max: connections_max, idleTimeoutMillis: IDLE_TIMEOUT_MS },
     driverOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
+      statement_timeout: statement_timeout_ms,
       application_name: `nexusmon ${name}`,
       keepAlive: true,
     },
@@ -113,12 +124,18 @@ export class Database implements Sql {
   private constructor(
     readonly orm: MikroORM,
     private readonly connection: PostgreSqlConnection,
+    private readonly options: DatabaseOptions,
   ) {}
 
   /** Connects with the first statement: a process may start before PostgreSQL is there. */
   static async open(options: DatabaseOptions): Promise<Database> {
     const orm = await MikroORM.init({ ...mikroOptions(options), connect: false } as Options);
-    return new Database(orm, orm.em.getDriver().getConnection());
+    return new Database(orm, orm.em.getDriver().getConnection(), options);
+  }
+
+  /** Connections of the same role beside these, for work that must not keep others waiting. */
+  beside(options: Pick<DatabaseOptions, 'connections_max' | 'name' | 'statement_timeout_ms'>): Promise<Database> {
+    return Database.open({ ...this.options, entities: [], ...options });
   }
 
   async query<Found extends Row = Row>(sql: string, parameters: readonly unknown[] = []): Promise<Result<Found>> {

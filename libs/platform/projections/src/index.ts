@@ -11,6 +11,7 @@ export * from './migrate.js';
 export * from './projection.js';
 export { ProjectionRunner, type ProjectionHealth } from './projection-runner.js';
 export * from './projections.js';
+export * from './rebuild.document.js';
 export { ReactorRunner, type Reactor } from './reactor.js';
 export { Store, Table, TableStore, type Key, type TableDefinition } from './store.js';
 export { readPage, type PageAnswer, type PageQuery } from './page.js';

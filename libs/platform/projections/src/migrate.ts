@@ -3,6 +3,7 @@
 import { Migration, Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import type { Pool } from './database.js';
+import { shadowDdl } from './shadow-migration.js';
 
 export { Migration };
 export type MigrationClass = new (...parameters: ConstructorParameters<typeof Migration>) => Migration;
@@ -42,6 +43,7 @@ export const migrate = async (
   try {
     await holder.query('select pg_advisory_lock($1)', [LOCK]);
     const done = await orm.migrator.up();
+    await holder.query(shadowDdl(schema));
     return done.map(({ name }) => name);
   } finally {
     await holder.query('select pg_advisory_unlock($1)', [LOCK]);

@@ -9,7 +9,7 @@
 
 import { encodePosition, isAtOrAfter, type Place, type Position, type PositionVector } from '@nexusmon/event-log';
 import { gauge, histogram, type Logger } from '@nexusmon/telemetry';
-import { Checkpoints, type Reached } from './checkpoint.js';
+import { Checkpoints, type Reached, type Standing } from './checkpoint.js';
 import { isPassing, type Database } from './database.js';
 import type { Follower } from './follower.js';
 import { Interest, type FeedCommit } from './feed-commit.js';
@@ -52,6 +52,7 @@ export class ProjectionRunner {
   private readonly persisted = new Map<number, number>();
   /** Where the checkpoint's rows are to be moved with the next write. */
   private readonly ahead = new Map<number, Reached>();
+  private generation = 0;
   private persisted_ms = 0;
   private readonly waiters = new Set<Waiter>();
   private readonly stop = new AbortController();
@@ -64,7 +65,7 @@ export class ProjectionRunner {
 
   constructor(
     readonly projection: Projection,
-    private readonly database: Database,
+    readonly database: Database,
     private readonly feed: LogFeed,
     private readonly log: Logger,
   ) {
@@ -142,6 +143,14 @@ export class ProjectionRunner {
     });
   }
 
+  /** Where it was halted, it begins again from its checkpoint: what it stands on has been put right. */
+  async renew(): Promise<void> {
+    if (this.halted === undefined || this.stop.signal.aborted) return;
+    await this.running;
+    for (const table of this.tables.values()) table.forget();
+    await this.start();
+  }
+
   /** Finishes the batch that it is at, and no more. */
   async close(): Promise<void> {
     this.stop.abort();
@@ -152,9 +161,10 @@ export class ProjectionRunner {
     this.endGauge();
   }
 
-  private stand(found: readonly Reached[]): void {
+  private stand(found: readonly Standing[]): void {
     this.ahead.clear();
-    for (const reached of found) {
+    for (const { generation, ...reached } of found) {
+      this.generation = generation;
       this.reached.set(reached.stream, reached);
       this.persisted.set(reached.stream, reached.sequence);
     }
@@ -255,7 +265,11 @@ export class ProjectionRunner {
 
   /** Rows and checkpoint stand together or not at all (J1). */
   private async write(pending: readonly Pending[]): Promise<void> {
-    const moves = [...this.ahead.values()].map((to) => ({ ...to, before: this.persisted.get(to.stream) ?? 0 }));
+    const moves = [...this.ahead.values()].map((to) => ({
+      ...to,
+      before: this.persisted.get(to.stream) ?? 0,
+      generation: this.generation,
+    }));
     if (!(await writeBatch(this.database, this.checkpoints, moves, pending)))
       throw new CheckpointMoved(`${this.projection.name} was moved by another process`);
     this.persisted_ms = performance.now();
@@ -301,7 +315,7 @@ export const beginAt = async (
   database: Database,
   feed: LogFeed,
   log: Logger,
-): Promise<readonly Reached[]> => {
+): Promise<readonly Standing[]> => {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await checkpoints.begin(database, feed.identities());

@@ -23,6 +23,8 @@ export type Projection = Readonly<{
   tables: readonly TableDefinition[];
   /** Folds a batch. Called again with the same commits when what it wrote did not stand. */
   on: (commits: readonly OpenCommit[], store: Store) => Promise<void> | void;
+  /** The same without what it tells of beside its rows. */
+  plain?: Projection;
 }>;
 
 const STREAMS_MAX = 64;

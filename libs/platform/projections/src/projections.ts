@@ -9,9 +9,14 @@ import type { LogFeed } from './log-feed.js';
 import { ProjectionRunner, type ProjectionHealth } from './projection-runner.js';
 import type { Projection } from './projection.js';
 import { ReactorRunner, type Reactor } from './reactor.js';
+import type { ProjectionDocument } from './rebuild.document.js';
+import { Rebuild } from './rebuild.js';
+import { readRebuilds } from './rebuilds.js';
 
 /** What API.md allows a read to wait. */
 export const POSITION_WAIT_MS = 5_000;
+
+type Rebuilding = Readonly<{ rebuild: Rebuild; ended: Promise<void> }>;
 
 const refusal = (code: string, detail: string): Refusal => ({ code, detail });
 
@@ -19,6 +24,7 @@ export class Projections {
   private readonly projections = new Map<string, ProjectionRunner>();
   private readonly reactors = new Map<string, ReactorRunner>();
   private readonly clocks: ClockLoop[] = [];
+  private readonly rebuilds = new Map<string, Rebuilding>();
   private starting = false;
 
   constructor(
@@ -60,6 +66,8 @@ export class Projections {
   }
 
   async close(): Promise<void> {
+    for (const { rebuild } of this.rebuilds.values()) rebuild.abort();
+    await Promise.all([...this.rebuilds.values()].map(({ ended }) => ended));
     await Promise.all(this.clocks.map((clock) => clock.close()));
     await Promise.all([...this.reactors.values()].map((runner) => runner.close()));
     await Promise.all([...this.projections.values()].map((runner) => runner.close()));
@@ -92,6 +100,47 @@ export class Projections {
 
   health(): Readonly<Record<string, ProjectionHealth>> {
     return Object.fromEntries([...this.projections].map(([name, runner]) => [name, runner.health()]));
+  }
+
+  /** What one context derives here, with what was last rebuilt of it; of one projection where it is named. */
+  async documents(context: string, name?: string): Promise<readonly ProjectionDocument[]> {
+    const runners = [...this.projections.values()].filter(
+      ({ projection }) => projection.context === context && (name === undefined || projection.name === name),
+    );
+    const [first] = runners;
+    if (!first) return [];
+    const rebuilds = await readRebuilds(first.database, context);
+    return runners.map((runner) => {
+      const rebuild = rebuilds.get(runner.projection.name);
+      return { name: runner.projection.name, context, ...runner.health(), ...(rebuild ? { rebuild } : {}) };
+    });
+  }
+
+  /** Begins to build a projection again; `undefined` where there is none of that name, `running` where one is at it. */
+  async rebuild(name: string, check: boolean): Promise<ProjectionDocument | 'running' | undefined> {
+    const runner = this.projections.get(name);
+    if (!runner) return undefined;
+    if (this.rebuilds.has(name)) return 'running';
+    const { projection, database } = runner;
+    const rebuild = new Rebuild({ projection, database, feed: this.feed, log: this.log, check });
+    const begun = this.begin(rebuild, runner);
+    const ended = begun
+      .then((started) => started?.ended)
+      .then(async (document) => {
+        if (document?.swapped) await runner.renew();
+      })
+      .catch((error: unknown) => this.log.error({ msg: 'rebuild broken off', projection: name, error }))
+      .finally(() => this.rebuilds.delete(name));
+    this.rebuilds.set(name, { rebuild, ended });
+    const started = await begun;
+    if (!started) return 'running';
+    return { name, context: projection.context, ...runner.health(), rebuild: started.document };
+  }
+
+  /** Undefined where another process is at it. */
+  private async begin(rebuild: Rebuild, { projection: { name, context }, database }: ProjectionRunner) {
+    const elsewhere = (await readRebuilds(database, context)).get(name)?.status === 'running';
+    return elsewhere ? undefined : rebuild.start();
   }
 
   reactorHealth() {

@@ -84,6 +84,11 @@ export class TableStore {
     };
   }
 
+  /** How many rows it keeps. */
+  get size(): number {
+    return this.changes.size + this.read.size;
+  }
+
   /** Once what was pending stands (S2). */
   keep(): void {
     for (const [text, row] of this.read) this.table.remember(text, row);
@@ -195,6 +200,11 @@ export class Store {
     const opened = new TableStore(table, this.sql);
     this.open.set(name, opened);
     return opened;
+  }
+
+  /** How many rows it keeps. */
+  get size(): number {
+    return [...this.open.values()].reduce((sum, table) => sum + table.size, 0);
   }
 
   /** In the order of the tables' names, so that two writers never wait for each other. */

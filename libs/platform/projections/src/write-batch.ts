@@ -5,8 +5,8 @@ import type { Checkpoints, Reached } from './checkpoint.js';
 import type { Database } from './database.js';
 import type { Pending } from './store.js';
 
-/** `before` is where this process believes the checkpoint to be. */
-export type Move = Reached & Readonly<{ before: number }>;
+/** `before` and `generation` are where this process believes the checkpoint to be. */
+export type Move = Reached & Readonly<{ before: number; generation: number }>;
 
 const OK = '(select ok from guard)';
 
@@ -30,9 +30,10 @@ export const writeBatch = async (
   const changes = parts.map((part, index) => `, change_${index} as (${part})`).join('');
   const { rows } = await database.prepared<{ ok: boolean }>(
     `with move as (select * from json_to_recordset($2::json)
-       as m(stream integer, incarnation text, before bigint, sequence bigint, hash text)),
+       as m(stream integer, incarnation text, before bigint, generation integer, sequence bigint, hash text)),
      locked as (select c.stream from ${schema}.checkpoint c join move m on c.stream = m.stream
-       where c.name = $1 and c.incarnation = m.incarnation and c.sequence = m.before for update of c),
+       where c.name = $1 and c.incarnation = m.incarnation and c.sequence = m.before and c.generation = m.generation
+       for update of c),
      guard as (select count(*) = (select count(*) from move) as ok from locked),
      moved as (update ${schema}.checkpoint c set sequence = m.sequence, hash = m.hash from move m
        where c.name = $1 and c.stream = m.stream and ${OK})${changes}

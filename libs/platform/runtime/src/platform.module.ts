@@ -16,6 +16,7 @@ import { DerivationModule } from './derivation.module.js';
 import { Health } from './health.js';
 import { healthHandlerOf } from './health.handler.js';
 import { Fatal } from './process.module.js';
+import { projectionHandlerOf } from './projection.handler.js';
 import { ProcessRegistry } from './registry.js';
 
 /** A context's own connection. */
@@ -154,7 +155,7 @@ export class PlatformModule {
     const module: DynamicModule = {
       module: ContextPlatform,
       imports: decides ? [DerivationModule] : [],
-      controllers: [healthHandlerOf(context)],
+      controllers: [healthHandlerOf(context), ...(decides ? [projectionHandlerOf(context)] : [])],
       providers: [...messaging(context), ...(decides ? deciding(context, options ?? {}) : [])],
       exports: [...OWN, ...(decides ? DECIDERS_OWN : [])],
     };

@@ -49,6 +49,7 @@ export const PROBLEMS = {
   'approval-not-found': meaning(404, 'There is no such approval', 'GET /v1/approvals lists them.'),
   'artifact-not-found': meaning(404, 'There is no such artifact', 'GET /v1/vault/artifacts lists them.'),
   'session-not-found': meaning(404, 'There is no such session', 'GET /v1/auth/sessions lists them.'),
+  'projection-not-found': meaning(404, 'There is no such projection', 'GET /v1/system/projections lists them.'),
   'route-not-found': meaning(404, 'There is no such route', 'GET /openapi.json lists all routes.'),
   'method-not-allowed': meaning(405, 'The route does not have this method', 'Use a method that Allow names.'),
   'illegal-transition': meaning(409, 'Not possible in the present state', 'Choose one of the verbs in possible.'),
@@ -57,6 +58,11 @@ export const PROBLEMS = {
     409,
     'The mission awaits another approval',
     'Read the mission and rule on the approval it names.',
+  ),
+  'rebuild-running': meaning(
+    409,
+    'The projection is being rebuilt',
+    'Watch it with GET /v1/system/projections/{projection}.',
   ),
   'request-in-flight': meaning(
     409,

@@ -12,6 +12,7 @@ import { authRoutes, type ListSessions } from './auth.routes.js';
 import { withReference } from './docs.routes.js';
 import { eventRoutes } from './event.routes.js';
 import { missionRoutes } from './mission.routes.js';
+import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
 import { vaultRoutes } from './vault.routes.js';
 
@@ -35,6 +36,7 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
       ...vaultRoutes(services),
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),
+      ...projectionRoutes(services),
     ],
     version,
   );

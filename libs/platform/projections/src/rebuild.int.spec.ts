@@ -1,0 +1,191 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { newId } from '@nexusmon/event-log';
+import { Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
+import type { RebuildDocument } from './rebuild.document.js';
+
+const NAME = 'mission.tally';
+const TABLE = 'mission.tally_view';
+
+let rig: Rig;
+let key_id: string;
+const ids = Array.from({ length: 30 }, () => newId('tly'));
+beforeAll(async () => {
+  rig = await Rig.start();
+  key_id = await rig.key();
+  await Promise.all(ids.map((id) => add(id, 10)));
+}, 60_000);
+afterAll(() => rig.stop());
+
+const add = async (id: string, times: number): Promise<string> => {
+  let position = '';
+  for (let turn = 1; turn <= times; turn += 1) position = await rig.add(id, key_id, turn, `note ${turn}`);
+  return position;
+};
+
+const open: Derivation[] = [];
+const derive = async (): Promise<Derivation> => {
+  const derivation = await rig.derivation();
+  open.push(derivation);
+  derivation.projections.addProjection(tallyProjection(), derivation.database);
+  await derivation.projections.join();
+  derivation.projections.start();
+  while (!derivation.projections.caughtUp()) await pause(10);
+  return derivation;
+};
+
+let derivation: Derivation;
+beforeEach(async () => {
+  derivation = await derive();
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map(({ close }) => close()));
+});
+
+const lastOf = async ({ projections }: Derivation): Promise<RebuildDocument | undefined> =>
+  (await projections.documents('mission', NAME))[0]?.rebuild;
+
+const rebuilt = async (one: Derivation, check = false): Promise<RebuildDocument> => {
+  const begun = await one.projections.rebuild(NAME, check);
+  if (begun === undefined || begun === 'running') throw new Error(`no rebuild: ${begun}`);
+  for (;;) {
+    const document = await lastOf(one);
+    if (document && document.status !== 'running') return document;
+    await pause(20);
+  }
+};
+
+const totals = async ({ database }: Derivation) => {
+  const { rows } = await database.query(`select tally_id, total from ${TABLE} where tally_id = any($1)`, [ids]);
+  return Object.fromEntries(rows.map((row) => [String(row['tally_id']), Number(row['total'])]));
+};
+const folded = async () =>
+  Object.fromEntries(
+    await Promise.all(ids.map(async (id) => [id, (await rig.writer.load(tally, id)).state.total] as const)),
+  );
+const damage = ({ database }: Derivation) => database.query(`update ${TABLE} set total = total + 1000`);
+const leftovers = async ({ database }: Derivation) => {
+  const { rows } = await database.query<{ name: string }>(
+    `select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname in ('mission_shadow', 'mission_old') and c.relkind = 'r'`,
+  );
+  return rows.map(({ name }) => name);
+};
+
+describe('a rebuild', () => {
+  it('ends with the same digest at one position and swaps while all goes on (B1, B2)', async () => {
+    const { projections, database } = derivation;
+    let going = true;
+    const adding = Promise.all(
+      ids.slice(0, 8).map(async (id) => {
+        while (going) {
+          const position = await add(id, 1);
+          expect(await projections.waitFor(NAME, position)).toBe(true);
+        }
+      }),
+    );
+    let slowest = 0;
+    const reading = (async () => {
+      while (going) {
+        const began = performance.now();
+        const { rows } = await database.query(`select tally_id from ${TABLE} where tally_id = any($1)`, [ids]);
+        slowest = Math.max(slowest, performance.now() - began);
+        expect(rows).toHaveLength(ids.length);
+        await pause(1);
+      }
+    })();
+    const document = await rebuilt(derivation);
+    going = false;
+    await Promise.all([adding, reading]);
+    expect(document).toMatchObject({ status: 'equal', swapped: true, percent: 100, check: false });
+    expect(document.live_digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(document.rebuilt_digest).toBe(document.live_digest);
+    expect(document.events).toBeGreaterThanOrEqual(300);
+    expect(slowest).toBeLessThan(1_000);
+    const position = await add(ids[0] ?? '', 1);
+    expect(await projections.waitFor(NAME, position)).toBe(true);
+    expect(await totals(derivation)).toEqual(await folded());
+    expect(await leftovers(derivation)).toEqual([]);
+    expect(await rebuilt(derivation, true)).toMatchObject({ status: 'equal', swapped: false });
+  }, 60_000);
+
+  it('tells a difference, and puts what the log says in force, for every process (B4, B5)', async () => {
+    const other = await derive();
+    const [id = ''] = ids;
+    const position = await add(id, 1);
+    for (const { projections } of [derivation, other]) await projections.waitFor(NAME, position);
+    await damage(derivation);
+    expect(await rebuilt(derivation, true)).toMatchObject({ status: 'different', swapped: false });
+    expect(await totals(derivation)).not.toEqual(await folded());
+    const document = await rebuilt(derivation);
+    expect(document).toMatchObject({ status: 'different', swapped: true });
+    expect(document.rebuilt_digest).not.toBe(document.live_digest);
+    expect(await leftovers(derivation)).toEqual(['mission_old.tally_view']);
+    const last = (await Promise.all(ids.map((each) => add(each, 1)))).at(-1) ?? '';
+    for (const { projections } of [derivation, other]) expect(await projections.waitFor(NAME, last)).toBe(true);
+    expect(await totals(derivation)).toEqual(await folded());
+    expect(await rebuilt(other)).toMatchObject({ status: 'equal', swapped: true });
+    expect(await leftovers(other)).toEqual([]);
+  }, 60_000);
+
+  it('leaves the one in force when it ends before its time (B1)', async () => {
+    const before = await totals(derivation);
+    await derivation.projections.rebuild(NAME, false);
+    await derivation.close();
+    open.length = 0;
+    const next = await derive();
+    expect(await lastOf(next)).toMatchObject({ status: 'failed', swapped: false });
+    expect(await totals(next)).toEqual(before);
+    expect(await rebuilt(next)).toMatchObject({ status: 'equal', swapped: true });
+    expect(await leftovers(next)).toEqual([]);
+  }, 60_000);
+
+  it('survives PostgreSQL being killed under it: what is in force stays right (B1)', async () => {
+    await derivation.projections.rebuild(NAME, false);
+    await rig.kill('postgres');
+    const position = await add(ids[0] ?? '', 1);
+    expect(await derivation.projections.waitFor(NAME, position, 30_000)).toBe(true);
+    while ((await derivation.projections.rebuild(NAME, false)) === 'running') await pause(100);
+    while ((await lastOf(derivation))?.status === 'running') await pause(20);
+    expect(await lastOf(derivation)).toMatchObject({ status: 'equal', swapped: true });
+    expect(await totals(derivation)).toEqual(await folded());
+  }, 90_000);
+
+  it('puts a halted projection to work again', async () => {
+    await derivation.close();
+    open.length = 0;
+    const next = await rig.derivation();
+    open.push(next);
+    await next.database.query(`update mission.checkpoint set hash = 'f00' where name = $1`, [NAME]);
+    next.projections.addProjection(tallyProjection(), next.database);
+    await next.projections.join();
+    next.projections.start();
+    expect(next.projections.health()[NAME]?.halted).toMatch(/is not the one/);
+    const document = await rebuilt(next);
+    expect(document).toMatchObject({ status: 'replaced', swapped: true });
+    expect(document.reason).toMatch(/is not the one/);
+    while (next.projections.health()[NAME]?.halted !== undefined) await pause(10);
+    const position = await add(ids[0] ?? '', 1);
+    expect(await next.projections.waitFor(NAME, position)).toBe(true);
+    expect(await totals(next)).toEqual(await folded());
+  }, 60_000);
+
+  it('keeps keys, indexes, storage and their names (H2), and touches views of its own schema only (H1)', async () => {
+    const { database } = derivation;
+    const shape = async () => {
+      const { rows } = await database.query(
+        `select pg_get_indexdef(i.indexrelid) as index, c.reloptions, k.conname
+         from pg_class c join pg_index i on i.indrelid = c.oid left join pg_constraint k on k.conindid = i.indexrelid
+         where c.oid = '${TABLE}'::regclass order by 1`,
+      );
+      return rows;
+    };
+    const before = await shape();
+    expect(before.length).toBeGreaterThan(1);
+    expect(await rebuilt(derivation)).toMatchObject({ swapped: true });
+    expect(await shape()).toEqual(before);
+    for (const name of ['checkpoint', 'absent_view', 'rebuild', 'tally_view; drop'])
+      for (const does of ['begin', 'index', 'swap', 'drop'])
+        await expect(database.query(`select mission.shadow_${does}($1)`, [[name]])).rejects.toThrow('is not a view');
+  }, 60_000);
+});

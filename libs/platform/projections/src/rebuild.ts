@@ -1,0 +1,402 @@
+// Rebuild: a projection is folded again from the beginning of the log, beside the one in force, and takes its place.
+//
+//   B1. The one in force is changed by nothing but the swap, which moves its tables and its checkpoint in one
+//       transaction. Whatever ends before that leaves it as it was; what is left over is dropped by the next rebuild.
+//   B2. Both digests are of one position: while nobody can move the checkpoint the shadow reads up to it; a snapshot
+//       of that moment is hashed afterwards, while both go on.
+//   B3. Readers wait for the swap alone, and for less than `LOCK_MS` at a time; writers also while the last commits are
+//       read. Tables are locked before the checkpoint, as a batch does.
+//   B4. A difference is told, and the rebuilt one is put in force: it is what the log says. The other is kept beside it
+//       until the next rebuild.
+//   B5. Several processes may hold the same projection. Who begins a rebuild later ends the one before it; whoever has
+//       rows of before a swap at hand learns of it by the checkpoint's generation.
+
+import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { encodePosition, newId, type Position } from '@nexusmon/event-log';
+import type { Logger } from '@nexusmon/telemetry';
+import { Checkpoints, type Reached, type Standing } from './checkpoint.js';
+import { isPassing, type Database, type Sql } from './database.js';
+import { readDigest } from './digest.js';
+import { Interest, type FeedCommit } from './feed-commit.js';
+import { WHOLE_COMMIT, type LogFeed } from './log-feed.js';
+import type { Projection } from './projection.js';
+import { checkpointFault, endsOf } from './projection-runner.js';
+import type { RebuildDocument, RebuiltTable } from './rebuild.document.js';
+import { retryDelay, sleep } from './retry.js';
+import { Overtaken, Shadow } from './shadow.js';
+import { shadowSchema } from './shadow-migration.js';
+
+/** Read and folded at once; others have their turn in between. */
+const BATCH_MAX = 128;
+const LOCK_MS = 400;
+const LOCK_TRIES_MAX = 40;
+const TOLD_MS = 500;
+/** Few enough to be read while others wait. */
+const NEAR = 256;
+const CONNECTIONS_MAX = 3;
+const STATEMENT_TIMEOUT_MS = 30 * 60_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+const DEADLOCK = '40P01';
+
+export type RebuildOptions = Readonly<{
+  projection: Projection;
+  database: Database;
+  feed: LogFeed;
+  log: Logger;
+  /** Compare only. */
+  check: boolean;
+}>;
+
+type Proof = Readonly<{ position: Position; tables: readonly RebuiltTable[] }>;
+
+const digestOf = (digests: readonly string[]): string => createHash('sha256').update(digests.join('\n')).digest('hex');
+
+const positionOf = (reached: readonly Reached[]): Position =>
+  encodePosition(
+    new Map(
+      reached.map(({ stream, incarnation, sequence }) => [stream, { incarnation, sequence, index: WHOLE_COMMIT }]),
+    ),
+  );
+
+const isLocked = (error: unknown): boolean =>
+  typeof error === 'object' &&
+  error !== null &&
+  'code' in error &&
+  (error.code === LOCK_NOT_AVAILABLE || error.code === DEADLOCK);
+
+export class Rebuild {
+  readonly rebuild_id = newId('rbd');
+  private readonly projection: Projection;
+  private readonly interest: Interest;
+  private readonly checkpoints: Checkpoints;
+  private readonly stop = new AbortController();
+  private readonly reached = new Map<number, Reached>();
+  private readonly sources = new Map<number, AsyncGenerator<FeedCommit, void, void>>();
+  private readonly began_ms = performance.now();
+  private document: RebuildDocument;
+  /** How many commits there were to read when it was last looked. */
+  private total = 1;
+  private telling: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: RebuildOptions) {
+    const { projection, check } = options;
+    this.projection = projection.plain ?? projection;
+    this.interest = new Interest(projection.reads, projection.events);
+    this.checkpoints = new Checkpoints(projection.context, projection.name);
+    const started_at = new Date().toISOString();
+    const figures = { percent: 0, events: 0, events_per_second: 0, swapped: false };
+    this.document = { rebuild_id: this.rebuild_id, status: 'running', check, started_at, ...figures };
+    for (const { number: stream, incarnation } of options.feed.identities())
+      this.reached.set(stream, { stream, incarnation, sequence: 0, hash: '' });
+  }
+
+  /** The document as it was entered at the start. The work goes on behind `ended`. */
+  async start(): Promise<Readonly<{ document: RebuildDocument; ended: Promise<RebuildDocument> }>> {
+    const { name } = this.projection;
+    const database = await this.options.database.beside({
+      name: `rebuild of ${name}`,
+      connections_max: CONNECTIONS_MAX,
+      statement_timeout_ms: STATEMENT_TIMEOUT_MS,
+    });
+    try {
+      const shadow = new Shadow(this.projection, this.rebuild_id, database);
+      await this.enter(database, shadow);
+      const { document } = this;
+      return { document, ended: this.run(database, shadow).finally(() => database.close()) };
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /** Ends it before its time: the projection in force stays. */
+  abort(): void {
+    this.stop.abort();
+  }
+
+  private async enter(database: Database, shadow: Shadow): Promise<void> {
+    const { context, name } = this.projection;
+    await this.calmly(() =>
+      database.transaction(async (sql) => {
+        await sql.query(`set local lock_timeout = ${LOCK_MS}`);
+        await sql.query(
+          `insert into ${context}.rebuild (name, rebuild_id, document) values ($1, $2, $3)
+           on conflict (name) do update set rebuild_id = excluded.rebuild_id, document = excluded.document`,
+          [name, this.rebuild_id, JSON.stringify(this.document)],
+        );
+        await sql.query(`select ${context}.shadow_begin($1)`, [shadow.names]);
+      }),
+    );
+  }
+
+  private async run(database: Database, shadow: Shadow): Promise<RebuildDocument> {
+    const { name } = this.projection;
+    const { log } = this.options;
+    const teller = setInterval(() => this.tell(), TOLD_MS);
+    try {
+      log.info({ msg: 'rebuild begins', projection: name, rebuild_id: this.rebuild_id });
+      await this.rebuild(database, shadow);
+    } catch (error) {
+      log.warn({ msg: 'rebuild failed', projection: name, rebuild_id: this.rebuild_id, error });
+      const reason = error instanceof Error ? error.message : String(error);
+      this.document = { ...this.document, status: 'failed', reason };
+      await this.giveUp(database, shadow, error);
+    } finally {
+      clearInterval(teller);
+      await this.telling;
+      this.stop.abort();
+      await Promise.all([...this.sources.values()].map((source) => source.return()));
+    }
+    const { status, events, events_per_second } = this.document;
+    log.info({
+      msg: 'rebuild ended',
+      projection: name,
+      rebuild_id: this.rebuild_id,
+      status,
+      events,
+      events_per_second,
+    });
+    return this.document;
+  }
+
+  private async rebuild(database: Database, shadow: Shadow): Promise<void> {
+    const standing = await this.checkpoints.read(database);
+    const fault = await checkpointFault(standing, this.options.feed);
+    this.enterPhase('reading');
+    await this.approach(database, shadow, fault);
+    await shadow.flush();
+    this.enterPhase('indexing');
+    await database.query(`select ${this.projection.context}.shadow_index($1)`, [shadow.names]);
+    if (fault === undefined) {
+      this.enterPhase('proving');
+      await this.approach(database, shadow, fault);
+      this.take(await this.prove(database, shadow));
+    } else this.document = { ...this.document, status: 'replaced', reason: fault };
+    const { status } = this.document;
+    if (this.document.check) return this.end(database, status === 'equal' ? shadow : undefined);
+    this.enterPhase('swapping');
+    await this.approach(database, shadow, fault);
+    await this.swap(database, shadow, { status, fault });
+  }
+
+  private take({ position, tables }: Proof): void {
+    const live_digest = digestOf(tables.map(({ live_digest: digest = '' }) => digest));
+    const rebuilt_digest = digestOf(tables.map(({ rebuilt_digest: digest }) => digest));
+    const status = live_digest === rebuilt_digest ? 'equal' : 'different';
+    this.document = { ...this.document, status, position, live_digest, rebuilt_digest, tables: [...tables] };
+  }
+
+  /** Until little is left between the shadow and the one in force. */
+  private async approach(database: Database, shadow: Shadow, fault: string | undefined): Promise<void> {
+    for (;;) {
+      const target = await this.target(database, fault);
+      const left = target.reduce((sum, { stream, sequence }) => sum + sequence - this.sequenceOf(stream), 0);
+      await this.advance(shadow, target);
+      if (left <= NEAR) return;
+    }
+  }
+
+  /** Where the one in force stands; where that cannot be said, what this process has read. */
+  private async target(sql: Sql, fault: string | undefined): Promise<readonly Reached[]> {
+    if (fault === undefined) return this.checkpoints.read(sql);
+    const { feed } = this.options;
+    return [...this.reached.values()].map((reached) => ({ ...reached, sequence: feed.dispatchedOf(reached.stream) }));
+  }
+
+  private sequenceOf(stream: number): number {
+    return this.reached.get(stream)?.sequence ?? 0;
+  }
+
+  private async advance(shadow: Shadow, target: readonly Reached[]): Promise<void> {
+    this.total = target.reduce((sum, { sequence }) => sum + sequence, 0);
+    for (const { stream, sequence } of target)
+      while (this.sequenceOf(stream) < sequence) {
+        this.stop.signal.throwIfAborted();
+        const commits = await this.read(stream, Math.min(BATCH_MAX, sequence - this.sequenceOf(stream)));
+        await this.fold(shadow, commits);
+        for (const end of endsOf(commits)) this.reached.set(end.stream, end);
+        await turn();
+      }
+  }
+
+  private async read(stream: number, count: number): Promise<readonly FeedCommit[]> {
+    const { feed } = this.options;
+    const source = this.sources.get(stream) ?? feed.readBehind(stream, 1, this.stop.signal);
+    this.sources.set(stream, source);
+    const commits: FeedCommit[] = [];
+    while (commits.length < count) {
+      const { value, done } = await source.next();
+      if (done) throw new Error('the rebuild was broken off');
+      commits.push(value);
+    }
+    return commits;
+  }
+
+  private async fold(shadow: Shadow, commits: readonly FeedCommit[]): Promise<void> {
+    const wanted = commits.filter((commit) => this.interest.has(commit));
+    if (wanted.length === 0) return;
+    const open = await Promise.all(
+      wanted.map(async (commit) => ({ commit, events: await this.interest.eventsOf(commit) })),
+    );
+    await shadow.fold(open);
+    for (const { events } of open) this.document.events += events.length;
+  }
+
+  /** Nobody moves the checkpoint, and nobody writes rows, while `work` is done at it (B3). */
+  private still<Value>(
+    database: Database,
+    shadow: Shadow,
+    work: (sql: Sql, standing: readonly Standing[]) => Promise<Value>,
+  ): Promise<Value> {
+    const { context } = this.projection;
+    const tables = shadow.names.map((table) => `${context}.${table}`).join(', ');
+    return this.calmly(() =>
+      database.transaction(async (sql) => {
+        await sql.query(`set local lock_timeout = ${LOCK_MS}`);
+        if (tables !== '') await sql.query(`lock table ${tables} in exclusive mode`);
+        return work(sql, await this.checkpoints.read(sql, 'for update'));
+      }),
+    );
+  }
+
+  /** Somebody reads just now: the lock is asked for again, so that others are not kept waiting behind it. */
+  private async calmly<Value>(work: () => Promise<Value>): Promise<Value> {
+    for (let attempt = 1; ; attempt += 1) {
+      this.stop.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isLocked(error) || attempt >= LOCK_TRIES_MAX) throw error;
+        await sleep(retryDelay(attempt), this.stop.signal);
+      }
+    }
+  }
+
+  /** B2. */
+  private async prove(database: Database, shadow: Shadow): Promise<Proof> {
+    const { promise: met, resolve: meet, reject: miss } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const hashing = begun.then(() =>
+      database.transaction(async (sql) => {
+        await sql.query('set transaction isolation level repeatable read');
+        // The first statement takes the snapshot.
+        await sql.query('select 1');
+        meet();
+        return this.digests(sql);
+      }),
+    );
+    hashing.catch(miss);
+    const position = await this.still(database, shadow, async (_, standing) => {
+      await this.advance(shadow, standing);
+      await shadow.flush();
+      begin();
+      await met;
+      return positionOf(standing);
+    });
+    return { position, tables: await hashing };
+  }
+
+  private async digests(sql: Sql): Promise<readonly RebuiltTable[]> {
+    const { context, tables } = this.projection;
+    const found: RebuiltTable[] = [];
+    for (const { name: table, key } of tables) {
+      const live = await readDigest(sql, table, key);
+      const { rows, digest } = await readDigest(sql, table.replace(`${context}.`, `${shadowSchema(context)}.`), key);
+      found.push({ table, rows, live_digest: live.digest, rebuilt_digest: digest });
+    }
+    return found;
+  }
+
+  /** B1. */
+  private async swap(
+    database: Database,
+    shadow: Shadow,
+    { status, fault }: Readonly<{ status: RebuildDocument['status']; fault: string | undefined }>,
+  ): Promise<void> {
+    const { context, name } = this.projection;
+    const document = await this.still(database, shadow, async (sql, standing) => {
+      if (fault === undefined) await this.advance(shadow, standing);
+      await shadow.flush();
+      const { rows } = await sql.query(
+        `select from ${context}.rebuild where name = $1 and rebuild_id = $2 for update`,
+        [name, this.rebuild_id],
+      );
+      if (rows.length === 0) throw new Overtaken(`another rebuild of ${name} has begun`);
+      await sql.query(`select ${context}.shadow_swap($1)`, [shadow.names]);
+      if (status === 'equal') await this.drop(sql, shadow);
+      await this.checkpoints.replace(sql, [...this.reached.values()]);
+      const ended = this.ended({ status, swapped: true });
+      await this.write(sql, ended);
+      return ended;
+    });
+    this.document = document;
+  }
+
+  private ended(more: Partial<RebuildDocument>): RebuildDocument {
+    const { phase: _, ...document } = { ...this.document, ...this.figures(), ...more };
+    return { ...document, percent: 100, ended_at: new Date().toISOString() };
+  }
+
+  private async end(database: Database, leftover: Shadow | undefined): Promise<void> {
+    if (leftover) await this.drop(database, leftover);
+    this.document = this.ended({});
+    await this.write(database, this.document);
+  }
+
+  private drop(sql: Sql, shadow: Shadow): Promise<unknown> {
+    return sql.query(`select ${this.projection.context}.shadow_drop($1)`, [shadow.names]);
+  }
+
+  /** What cannot be cleared away now is cleared away by the next rebuild. */
+  private async giveUp(database: Database, shadow: Shadow, because: unknown): Promise<void> {
+    this.document = { ...this.ended({}), percent: this.figures().percent };
+    if (because instanceof Overtaken || isPassing(because)) return;
+    try {
+      await this.write(database, this.document);
+      await this.drop(database, shadow);
+    } catch (error) {
+      this.options.log.warn({ msg: 'a failed rebuild left its tables', projection: this.projection.name, error });
+    }
+  }
+
+  private enterPhase(phase: RebuildDocument['phase']): void {
+    this.document = { ...this.document, phase };
+    this.tell();
+  }
+
+  private figures(): Pick<RebuildDocument, 'percent' | 'events_per_second'> {
+    const seconds = (performance.now() - this.began_ms) / 1_000;
+    const read = [...this.reached.values()].reduce((sum, { sequence }) => sum + sequence, 0);
+    return {
+      percent: Math.min(99, Math.floor((100 * read) / Math.max(1, this.total))),
+      events_per_second: Math.round(this.document.events / seconds),
+    };
+  }
+
+  /** Whoever asks is told from the database. An end that was entered meanwhile stays. */
+  private tell(): void {
+    const { context, name } = this.projection;
+    const document = { ...this.document, ...this.figures(), status: 'running' };
+    this.telling = this.telling
+      .then(() =>
+        this.options.database.query(
+          `update ${context}.rebuild set document = $3, told_at = now()
+           where name = $1 and rebuild_id = $2 and document->>'status' = 'running'`,
+          [name, this.rebuild_id, JSON.stringify(document)],
+        ),
+      )
+      .then(
+        () => undefined,
+        (error: unknown) => this.options.log.warn({ msg: 'progress of a rebuild not told', projection: name, error }),
+      );
+  }
+
+  private write(sql: Sql, document: RebuildDocument): Promise<unknown> {
+    const { context, name } = this.projection;
+    return sql.query(
+      `update ${context}.rebuild set document = $3, told_at = now() where name = $1 and rebuild_id = $2`,
+      [name, this.rebuild_id, JSON.stringify(document)],
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import type { Sql } from './database.js';
+import type { RebuildDocument } from './rebuild.document.js';
+
+/** A rebuild says every half second that it is at it; one that says nothing for so long has ended with its process. */
+const SILENT_SECONDS_MAX = 10;
+
+type RebuildRow = { name: string; document: RebuildDocument; silent: boolean };
+
+/** What was last told of each projection's rebuild, whichever process runs it. */
+export const readRebuilds = async (sql: Sql, context: string): Promise<ReadonlyMap<string, RebuildDocument>> => {
+  const { rows } = await sql.query<RebuildRow>(
+    `select name, document, told_at < now() - $1 * interval '1 second' as silent from ${context}.rebuild`,
+    [SILENT_SECONDS_MAX],
+  );
+  return new Map(
+    rows.map(({ name, document, silent }) => [
+      name,
+      silent && document.status === 'running'
+        ? { ...document, status: 'failed', reason: 'it has not been heard of: its process may have ended' }
+        : document,
+    ]),
+  );
+};
