@@ -164,6 +164,29 @@ describe('while a service does not answer', () => {
     },
   );
 
+  it('the vault: a mission whose inputs lie there waits for it, and a new one of that kind is refused', async () => {
+    const text = 'x'.repeat(100_000);
+    const large = { goal: 'Wait for it', plan: { tasks: [{ ...echo('one'), input: { value: text } }] } };
+    const held = await operator.post<MissionDocument>(MISSIONS, { ...large, hold: true });
+    expect(held.status).toBe(201);
+    const { mission_id } = held.body;
+    // So many others that what was cached of the first one is not any more.
+    for (let others = 0; others < 8; others++) {
+      const input = { value: `${others}`.padEnd(1_000_000, 'y') };
+      const other = { goal: 'Push out', hold: true, plan: { tasks: [{ ...echo('one'), input }] } };
+      expect((await operator.post(MISSIONS, other)).status).toBe(201);
+    }
+    await signal('vault-service', 'SIGSTOP');
+    const run = await operator.post<MissionDocument>(`${MISSIONS}/${mission_id}/run`);
+    expect(run).toMatchObject({ status: 200, body: { enclosure: { status: 'unavailable' } } });
+    expect(await operator.post<Problem>(MISSIONS, { ...large, tags: ['refused'] })).toMatchObject({ status: 503 });
+    expect(await operator.mission(mission_id)).toMatchObject({ tasks: [{ status: 'ready', attempt: 0, tries: 0 }] });
+    await signal('vault-service', 'SIGCONT');
+    expect((await completed(mission_id)).tasks).toMatchObject([{ attempt: 1, input: { value: text } }]);
+    const { body } = await operator.get<Page<MissionDocument>>(`${MISSIONS}?limit=200`);
+    expect(body.data.filter(({ tags }) => tags.includes('refused'))).toEqual([]);
+  });
+
   it('the vault: a task that needs an earlier large output waits, and is not refused', async () => {
     const { mission_id } = await create(big, sleep('long', 2, ['big']), measure(['big', 'long']));
     await operator.until(mission_id, isRunning('long'));

@@ -438,7 +438,7 @@ describe('the event stream', () => {
     const path = `${MISSIONS}/${mission_id}/events`;
     type Listed = Page<{ type: string; position: string }>;
     const { body } = await operator.get<Listed>(path);
-    expect(body.data[0]?.type).toBe('nexusmon.mission.MissionCreated.v1');
+    expect(body.data[0]?.type).toBe('nexusmon.mission.MissionCreated.v2');
     const walked: string[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {

@@ -1,5 +1,7 @@
 // One story per way through a mission, over HTTP on the whole product.
 
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ApprovalDocument, ReviewDocument } from '@nexusmon/governance-contract';
 import type { MissionDocument } from '@nexusmon/mission-contract';
@@ -14,6 +16,14 @@ const echo = (task_id: string, depends_on: string[] = [], value: unknown = task_
 });
 const three = {
   tasks: [echo('one'), echo('two', ['one'], { $output: 'one', pointer: '/value' }), echo('three', ['two'])],
+};
+
+/** So many dependencies under such long names that the plan is large even without its inputs. */
+const tangled = {
+  tasks: Array.from({ length: 80 }, (_, index) => {
+    const names = Array.from({ length: index + 1 }, (__, before) => `${before}`.padEnd(64, '_'));
+    return echo(names[index] ?? '', names.slice(0, index));
+  }),
 };
 
 describe('a mission', () => {
@@ -179,11 +189,97 @@ describe('a mission', () => {
 
   it.each([
     ['deep', { goal: 'Deep', params: { a: JSON.parse('['.repeat(61) + ']'.repeat(61)) as object } }, 'params'],
-    ['large', { goal: 'Large', plan: three, params: { a: 'x'.repeat(200_000) } }, 'params'],
+    ['large', { goal: 'Large', plan: tangled }, 'plan'],
   ])('is refused when what the log would keep is too %s', async (_, body, path) => {
     const answer = await operator.post<Problem>('/v1/engine/missions', { ...body, hold: true });
     expect([answer.status, answer.body.code]).toEqual([422, 'plan-too-large']);
     expect(answer.body.errors?.[0]?.path).toBe(path);
+  });
+
+  describe('whose inputs are too large for the log', () => {
+    const secret = 'nobody-reads-this-in-a-store';
+    const long = (letter: string) => letter.repeat(200_000);
+    const measured = { $output: 'one', pointer: '/value' };
+    const large = {
+      params: { secret },
+      plan: { tasks: [echo('one', [], long('ä')), echo('two', ['one'], { own: long('b'), measured })] },
+    };
+    const stored = async () => {
+      const folders = await readdir(join(product.data_dir, 'minio'), { recursive: true, withFileTypes: true });
+      return folders.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
+    };
+    const killed = async () => {
+      const before = (await product.run()).pids['standalone'];
+      if (before === undefined) throw new Error('there is no standalone process');
+      process.kill(before, 'SIGKILL');
+      await eventually(async () => {
+        const { pids } = await product.run();
+        if (pids['standalone'] === before) return false;
+        return operator.get('/ready').then(
+          ({ status }) => status === 200,
+          () => false,
+        );
+      }, 60);
+    };
+
+    it('runs like any other, and its inputs lie open in no store', async () => {
+      const made = await create({ ...large, hold: true });
+      expect(made).toMatchObject({ params: { secret }, enclosure: { status: 'opened' } });
+      expect(made.enclosure?.size).toBeGreaterThan(600_000);
+      for (const file of await stored()) expect(await readFile(file, 'latin1')).not.toContain(secret);
+      expect(JSON.stringify(await operator.get(`/v1/engine/missions/${made.mission_id}/events`)).length).toBeLessThan(
+        50_000,
+      );
+      const { body } = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
+      expect(body.data).toMatchObject([{ mission_id: made.mission_id, enclosure: { status: 'left_out' } }]);
+      expect(body.data[0]?.tasks[0]).not.toHaveProperty('input');
+
+      expect((await verb(made.mission_id, 'run')).status).toBe(200);
+      const mission = await operator.until(made.mission_id, isEnded);
+      expect([mission.status, mission.error]).toEqual(['completed', undefined]);
+      expect(mission.tasks.map(({ input }) => input)).toEqual(large.plan.tasks.map(({ input }) => input));
+      expect(mission.tasks[1]?.output_ref?.size).toBeGreaterThan(600_000);
+    });
+
+    it('is created once per Idempotency-Key', async () => {
+      const headers = { 'idempotency-key': 'once-large' };
+      const body = { goal: 'Say it once', ...large };
+      const first = await operator.post<MissionDocument>('/v1/engine/missions', body, headers);
+      const again = await operator.post<MissionDocument>('/v1/engine/missions', body, headers);
+      expect([first.status, again.status, again.body.mission_id]).toEqual([201, 201, first.body.mission_id]);
+      const other = await operator.post<Problem>('/v1/engine/missions', { ...body, params: {} }, headers);
+      expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
+    });
+
+    it('is bound by its approval, outlives a kill, and fails with the reason where its inputs are lost', async () => {
+      const risky = await create({ ...large, rank: 'A' });
+      const lost = await create({ ...large, hold: true });
+      const asked = async () =>
+        (await operator.get<Page<ApprovalDocument>>(`/v1/approvals?mission_id=${risky.mission_id}`)).body.data;
+      await eventually(async () => (await asked()).length > 0);
+      const [approval] = await asked();
+      expect(approval).toMatchObject({ plan_digest: risky.plan_digest, derived_inputs: ['two'] });
+      expect(approval?.summary).toMatch(
+        /one: system\.echo \{"value":"ä{1000,}.*\(200012 characters\)\ntwo: system\.echo/,
+      );
+
+      const { sha256 = '' } = lost.enclosure ?? {};
+      const blobs = (await stored()).filter((file) => file.includes(sha256));
+      expect(blobs.length).toBeGreaterThan(0);
+      for (const file of blobs) await rm(file);
+      await killed();
+
+      expect((await verb(risky.mission_id, 'approve', {}, key())).status).toBe(200);
+      const mission = await operator.until(risky.mission_id, isEnded);
+      expect([mission.status, mission.error]).toEqual(['completed', undefined]);
+      expect(mission.plan_digest).toBe(risky.plan_digest);
+
+      expect(await operator.mission(lost.mission_id)).toMatchObject({ enclosure: { status: 'lost' } });
+      expect((await verb(lost.mission_id, 'run')).status).toBe(200);
+      const failed = await operator.until(lost.mission_id, isEnded);
+      expect(failed).toMatchObject({ status: 'failed', error: { code: 'input_unresolvable', task_id: 'one' } });
+      expect(failed.error?.message).toContain('the vault no longer has the bytes');
+    });
   });
 
   it('answers when it has ended where the caller prefers to wait', async () => {

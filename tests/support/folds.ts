@@ -64,7 +64,7 @@ export const foldOfMissions = async (data_dir: string, run: Run): Promise<Map<st
   const missions = new Map<string, MissionFold>();
   for await (const events of commitsOf(data_dir, run))
     for (const { type, subject, data } of events) {
-      if (type === 'nexusmon.mission.MissionCreated.v1') {
+      if (type.startsWith('nexusmon.mission.MissionCreated.')) {
         if (missions.has(subject)) throw new Error(`${subject} was created twice`);
         missions.set(subject, { tag: String((data['tags'] as string[])[0]), status: '', completions: 0, results: {} });
       }

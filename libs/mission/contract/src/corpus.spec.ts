@@ -51,6 +51,17 @@ const created: Examples['MissionCreated'] = [
     parent_mission_id: 'msn_01a1f930-9303-7216-bbe4-f2d135a5cba8',
     requested_by: operator,
   },
+  {
+    mission_id,
+    goal: 'Say a long thing',
+    category: 'forge',
+    constraints: {},
+    enclosure: { sha256: effect_digest, size: 819_355 },
+    hold: false,
+    priority: 0,
+    tags: [],
+    requested_by: operator,
+  },
 ];
 
 const planned: Examples['MissionPlanned'] = [
@@ -88,6 +99,28 @@ const planned: Examples['MissionPlanned'] = [
     fingerprint,
     rank: 'E',
     effective_rank: 'A',
+  },
+  {
+    plan_source: 'request',
+    tasks: [
+      {
+        task_id: 'say',
+        worker: 'system.echo',
+        worker_version: '1.0.0',
+        worker_digest,
+        enclosed: { derived: true },
+        depends_on: [],
+        retry: { max_attempts: 3, backoff_seconds: 1 },
+        timeout_seconds: 300,
+        risk_level: 'E',
+        requires_approval: false,
+        verifies: false,
+      },
+    ],
+    plan_digest,
+    fingerprint,
+    rank: 'E',
+    effective_rank: 'E',
   },
 ];
 

@@ -3,7 +3,7 @@ import { gate_outcome, verdict } from '@nexusmon/governance-contract';
 import { artifactRef, task_id } from '@nexusmon/worker-contract';
 import { z } from 'zod';
 import { missionFailure, missionResult } from './mission.events.js';
-import { constraints, plan_source } from './plan.js';
+import { constraints, enclosure, plan_source } from './plan.js';
 
 export const MISSION_STATUSES = [
   'accepted',
@@ -46,7 +46,8 @@ export const taskDocument = z
     tries: z.int(),
     risk_level: rank,
     requires_approval: z.boolean(),
-    input: json,
+    /** Absent where the enclosure of the mission holds it and was not opened. */
+    input: json.optional(),
     depends_on: z.array(task_id),
     timeout_seconds: z.number(),
     output: json.optional(),
@@ -76,6 +77,15 @@ export const decision = z
   })
   .meta({ id: 'Decision' });
 
+/**
+ * Where parameters and inputs are that are too large for the log. `opened`: they stand in this document. `left_out`:
+ * lists do not open it, reading the mission does. `unavailable`: the vault is away. `lost`: they are gone for good.
+ */
+export const enclosureDocument = enclosure
+  .extend({ status: z.enum(['opened', 'left_out', 'unavailable', 'lost']) })
+  .meta({ id: 'Enclosure' });
+export type EnclosureStatus = z.infer<typeof enclosureDocument>['status'];
+
 export const missionDocument = z
   .strictObject({
     mission_id,
@@ -87,8 +97,10 @@ export const missionDocument = z
     template: z.string().optional(),
     plan_source,
     plan_digest: digest,
-    params: json_object,
+    /** Absent where the enclosure holds them and was not opened. */
+    params: json_object.optional(),
     tasks: z.array(taskDocument),
+    enclosure: enclosureDocument.optional(),
     constraints,
     hold: z.boolean(),
     priority: z.int(),

@@ -17,10 +17,51 @@ import {
 import { verdict } from '@nexusmon/governance-contract';
 import { artifactRef, attempt, FAULT_CODES, permit, runner_id, task_id } from '@nexusmon/worker-contract';
 import { z } from 'zod';
-import { constraints, plan_source, plannedTask } from './plan.js';
+import { constraints, enclosure, plan_source, plannedTask } from './plan.js';
 
 const reason = sealed(text(1, 4_000));
-const sealedTask = plannedTask.extend({ input: sealed(json) });
+
+const missionCreatedV1 = z.strictObject({
+  mission_id,
+  goal: sealed(text(1, 4_000)),
+  category,
+  rank_asked: rank.optional(),
+  constraints,
+  params: sealed(json_object),
+  template: z.string().optional(),
+  hold: z.boolean(),
+  priority: z.int(),
+  tags: z.array(z.string()),
+  parent_mission_id: mission_id.optional(),
+  requested_by: actor,
+});
+/** With an `enclosure`, the parameters and the inputs of all tasks lie there and in no event. */
+const missionCreatedV2 = missionCreatedV1.extend({
+  params: sealed(json_object).optional(),
+  enclosure: enclosure.optional(),
+});
+
+/** `fingerprint` is the digest of plan and parameters: what novelty is counted by. */
+const missionPlannedV1 = z.strictObject({
+  plan_source,
+  tasks: z.array(plannedTask.extend({ input: sealed(json) })),
+  plan_digest: digest,
+  fingerprint: digest,
+  rank,
+  effective_rank: rank,
+});
+/** `enclosed`: the input lies in the mission's enclosure. Whether it refers to outputs is what rules need to know. */
+const missionPlannedV2 = missionPlannedV1.extend({
+  tasks: z.array(
+    plannedTask.extend({
+      input: sealed(json).optional(),
+      enclosed: z.strictObject({ derived: z.boolean() }).optional(),
+    }),
+  ),
+});
+
+/** The earlier version said all that the later one can, in the same words. */
+const unchanged = (data: Record<string, unknown>) => data;
 
 /** `result` says what came of the mission; outputs themselves stay with their tasks. */
 export const missionResult = z.strictObject({
@@ -36,33 +77,8 @@ export const missionFailure = z.strictObject({
 });
 
 export const missionEvents = {
-  MissionCreated: firstVersion(
-    z.strictObject({
-      mission_id,
-      goal: sealed(text(1, 4_000)),
-      category,
-      rank_asked: rank.optional(),
-      constraints,
-      params: sealed(json_object),
-      template: z.string().optional(),
-      hold: z.boolean(),
-      priority: z.int(),
-      tags: z.array(z.string()),
-      parent_mission_id: mission_id.optional(),
-      requested_by: actor,
-    }),
-  ),
-  /** `fingerprint` is the digest of plan and parameters: what novelty is counted by. */
-  MissionPlanned: firstVersion(
-    z.strictObject({
-      plan_source,
-      tasks: z.array(sealedTask),
-      plan_digest: digest,
-      fingerprint: digest,
-      rank,
-      effective_rank: rank,
-    }),
-  ),
+  MissionCreated: { versions: [missionCreatedV1, missionCreatedV2], upcasts: [unchanged] },
+  MissionPlanned: { versions: [missionPlannedV1, missionPlannedV2], upcasts: [unchanged] },
   MissionGated: firstVersion(z.strictObject({ verdict, approval_id: approval_id.optional() })),
   MissionHeld: firstVersion(z.strictObject({})),
   /** `run` was asked for: what holds the mission from now on is the gate alone. */

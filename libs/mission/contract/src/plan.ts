@@ -1,4 +1,4 @@
-import { json, rank } from '@nexusmon/shared-contract';
+import { digest, json, json_object, rank } from '@nexusmon/shared-contract';
 import { task_id, worker_name } from '@nexusmon/worker-contract';
 import { z } from 'zod';
 
@@ -53,6 +53,13 @@ export const plannedTask = z.strictObject({
   verifies: z.boolean(),
 });
 export type PlannedTask = z.infer<typeof plannedTask>;
+
+/** Names the one blob that holds what of a mission is too large for its events: its sealed bytes, as they lie there. */
+export const enclosure = z.strictObject({ sha256: digest, size: z.int().positive() });
+export type Enclosure = z.infer<typeof enclosure>;
+/** What is in the blob once it is opened. `inputs` stand in the order of the plan. */
+export const enclosedContent = z.strictObject({ params: json_object, inputs: z.array(json) });
+export type EnclosedContent = z.infer<typeof enclosedContent>;
 
 export const plan_source = z.enum(['request', 'template', 'planner']);
 export const constraints = z

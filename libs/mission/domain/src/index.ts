@@ -1,3 +1,4 @@
+export * from './enclosing.js';
 export * from './input.js';
 export * from './mission.js';
 export * from './mission.commands.js';

@@ -45,7 +45,7 @@ export const references = (input: Json, path = ''): readonly (Reference | Malfor
   return Object.entries(input).flatMap(([key, value]) => references(value, childPath(path, key)));
 };
 
-/** Whether the input will hold bytes that nobody has seen when the plan is approved. */
+/** Whether anything of the input comes from earlier outputs. */
 export const refersToOutputs = (input: Json): boolean => references(input).length > 0;
 
 type Found = Readonly<{ value: Json }>;

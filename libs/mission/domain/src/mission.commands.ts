@@ -53,7 +53,13 @@ export type CommandOf<Type extends MissionCommand['type']> = Extract<MissionComm
 
 export type MissionRejection =
   | Readonly<{
-      code: 'mission-not-found' | 'mission-exists' | 'operator-key-required' | 'verdict-required' | 'approval-mismatch';
+      code:
+        | 'mission-not-found'
+        | 'mission-exists'
+        | 'operator-key-required'
+        | 'verdict-required'
+        | 'approval-mismatch'
+        | 'plan-incomplete';
     }>
   | Readonly<{ code: 'illegal-transition'; status: MissionStatus; possible: readonly MissionVerb[] }>
   | Readonly<{ code: 'plan-underrated'; effective_rank: Rank }>

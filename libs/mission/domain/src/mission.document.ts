@@ -1,7 +1,7 @@
 // A mission as its readers see it: the same document for the answer to a command and for a read of the view.
 
 import type { Json } from '@nexusmon/kernel';
-import type { MissionDocument, TaskDocument, TaskStatus } from '@nexusmon/mission-contract';
+import type { EnclosureStatus, MissionDocument, TaskDocument, TaskStatus } from '@nexusmon/mission-contract';
 import { taskStatuses, type ExistingMission, type TaskState } from './mission.state.js';
 
 type Optional<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
@@ -10,7 +10,8 @@ type Optional<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefin
 const present = <Fields extends object>(fields: Fields): Optional<Fields> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Optional<Fields>;
 
-export const toDocument = (state: ExistingMission): MissionDocument => {
+/** `enclosure_status`: what became of the enclosure, where the mission has one. Nothing opens it in a list. */
+export const toDocument = (state: ExistingMission, enclosure_status: EnclosureStatus = 'left_out'): MissionDocument => {
   const { request, plan, tasks, verdict } = state;
   const { mission_id } = request;
   const statuses = taskStatuses(state);
@@ -24,7 +25,6 @@ export const toDocument = (state: ExistingMission): MissionDocument => {
     status: state.status,
     plan_source: plan.plan_source,
     plan_digest: plan.plan_digest,
-    params: request.params,
     tasks: tasks.map((task) => taskDocument(task, statuses.get(task.plan.task_id) ?? task.progress.status)),
     constraints: request.constraints,
     hold: state.held,
@@ -34,6 +34,8 @@ export const toDocument = (state: ExistingMission): MissionDocument => {
     requested_by: request.requested_by,
     links: { self, events: `${self}/events`, artifacts: `/v1/vault/artifacts?mission_id=${mission_id}` },
     ...present({
+      params: request.params,
+      enclosure: request.enclosure && { ...request.enclosure, status: enclosure_status },
       template: request.template,
       parent_mission_id: request.parent_mission_id,
       decision: verdict && decision(verdict, state),
@@ -72,11 +74,11 @@ const taskDocument = ({ plan, progress, ...task }: TaskState, status: TaskStatus
     tries: task.tries,
     risk_level,
     requires_approval,
-    input,
     depends_on,
     timeout_seconds,
     artifacts: progress.status === 'completed' ? [...progress.artifacts] : [],
     ...present({
+      input,
       output: progress.status === 'completed' ? progress.output : undefined,
       output_ref: progress.status === 'completed' ? progress.output_ref : undefined,
       approval_id: task.approval?.approval_id,

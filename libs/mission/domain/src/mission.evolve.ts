@@ -1,4 +1,4 @@
-import type { MissionEvent, PlannedTask } from '@nexusmon/mission-contract';
+import type { MissionEvent } from '@nexusmon/mission-contract';
 import type { EventData, ExistingMission, Mission, TaskProgress, TaskState } from './mission.state.js';
 import { exists } from './mission.state.js';
 
@@ -18,7 +18,7 @@ const planned = (state: Mission, { data }: EventOf<'MissionPlanned'>): Mission =
   return { status: 'accepted', request, plan, tasks: tasks.map(notStarted), held: request.hold, created_at };
 };
 
-const notStarted = (plan: PlannedTask): TaskState => ({
+const notStarted = (plan: TaskState['plan']): TaskState => ({
   plan,
   attempt: 0,
   tries: 0,

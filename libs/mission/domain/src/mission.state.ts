@@ -1,6 +1,6 @@
 // What a mission's past amounts to. The state is plain JSON: it rides in the log and lies in the view.
 
-import type { MissionEvent, MissionFailure, MissionResult, PlannedTask, TaskStatus } from '@nexusmon/mission-contract';
+import type { MissionEvent, MissionFailure, MissionResult, TaskStatus } from '@nexusmon/mission-contract';
 import type { Json } from '@nexusmon/kernel';
 import type { Rank } from '@nexusmon/shared-contract';
 import type { ArtifactRef } from '@nexusmon/worker-contract';
@@ -28,7 +28,7 @@ export type TaskProgress =
 export type TaskApproval = Readonly<{ approval_id: string; effect_digest: string; granted_by?: string }>;
 
 export type TaskState = Readonly<{
-  plan: PlannedTask;
+  plan: EventData<'MissionPlanned'>['tasks'][number];
   /** Of the last claim, 0 before the first: the fence. It only rises. */
   attempt: number;
   /** How often the worker itself failed or ran out of time. */

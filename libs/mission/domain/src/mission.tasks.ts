@@ -2,7 +2,7 @@
 
 import { accept, nothing, reject } from '@nexusmon/kernel';
 import type { PermitClaims } from '@nexusmon/worker-contract';
-import { refersToOutputs } from './input.js';
+import { isDerived } from './enclosing.js';
 import type { CommandOf, MissionDecision, MissionRejection } from './mission.commands.js';
 import type { LaterEvent } from './mission.evolve.js';
 import {
@@ -67,7 +67,7 @@ export const acceptableGrants = (state: ExistingMission, task: TaskState): reado
   const own = approval?.granted_by === undefined ? [] : [approval.approval_id];
   if (!needsGrant(rankOfTask(state, task))) return plan.requires_approval ? own : undefined;
   if (state.approval?.status !== 'granted') return [];
-  const unseen = refersToOutputs(plan.input) && !state.approval.shape;
+  const unseen = isDerived(plan) && !state.approval.shape;
   return plan.requires_approval || unseen ? own : [state.approval.approval_id, ...own];
 };
 

@@ -15,9 +15,11 @@
 //   M8. A mission completes only after all its tasks have, and verifies only while nothing but verifying tasks is left.
 //   M9. An ended mission stays as it ended. No task of it runs, and no event follows.
 //  M10. Time acts through Tick alone; a Tick before anything is due changes nothing.
+//  M11. Parameters and inputs are in the events or in the enclosure: all of them in the one or all in the other.
 
 import { accept, nothing, reject, type Decider } from '@nexusmon/kernel';
 import type { MissionEvent } from '@nexusmon/mission-contract';
+import { isWhole } from './enclosing.js';
 import { illegalTransition, recordGrant, recordRefusal } from './mission.approvals.js';
 import type { CommandOf, MissionCommand, MissionDecision, MissionRejection } from './mission.commands.js';
 import { evolve } from './mission.evolve.js';
@@ -61,6 +63,7 @@ const create = ({ actor, time, data }: CommandOf<'CreateMission'>, state: Missio
   const understated = plan.tasks.some(({ risk_level }) => isBelow(plan.effective_rank, risk_level));
   if (understated || isBelow(plan.effective_rank, plan.rank))
     return reject({ code: 'plan-underrated', effective_rank: plan.effective_rank });
+  if (!isWhole(request, plan)) return reject({ code: 'plan-incomplete' });
   const mismatch = verdictMismatch(verdict.claims, request.mission_id, plan);
   if (mismatch) return reject({ code: 'verdict-mismatch', field: mismatch });
   const asks = verdict.claims.outcome === 'needs_approval';

@@ -19,5 +19,5 @@ export * from './ids.js';
 export * from './names.js';
 export * from './position.js';
 export { scrub, type Scrubbed, type ScrubOptions } from './scrub.js';
-export { ERASED, SealBroken } from './sealing.js';
+export { ERASED, keyIdOf, openText, SealBroken, sealText } from './sealing.js';
 export { eventStreamConfig, type Checkpoint, type Monitor } from './start-checks.js';

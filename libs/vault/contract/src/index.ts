@@ -89,6 +89,9 @@ export const openedArtifact = z.strictObject({ artifact: artifactDocument, url: 
 /** The digests of the pieces from the first to the last, both included, of a blob of more than one piece. */
 export const askPieces = z.strictObject({ artifact_id, first: z.int().min(0), last: z.int().min(0) });
 export const pieceDigests = z.strictObject({ sha256: z.array(digest) });
+/** A short-lived URL for one GET of the bytes under this digest, recorded or not; the reader checks them. */
+export const openBlob = z.strictObject({ sha256: digest });
+export const openedBlob = z.strictObject({ url: z.string() });
 export const listArtifacts = z.strictObject({
   ...pageQuery,
   mission_id: mission_id.optional(),
@@ -136,6 +139,7 @@ export const VAULT_SUBJECTS = {
   get: 'qry.vault.get',
   open: 'qry.vault.open',
   pieces: 'qry.vault.pieces',
+  open_blob: 'qry.vault.open_blob',
   list: 'qry.vault.list',
   versions: 'qry.vault.versions',
   lineage: 'qry.vault.lineage',

@@ -11,6 +11,7 @@ import {
   rankOfTask,
   references,
   resolveInput,
+  taskOf,
   type ExistingMission,
   type MissionCommand,
   type TaskState,
@@ -21,9 +22,15 @@ import type { Assignment, Effect } from '@nexusmon/worker-contract';
 import { ownCommand } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
 import { Governance } from './governance.client.js';
-import { Outputs } from './outputs.js';
+import { Enclosures } from '../enclosure/enclosures.js';
+import { Outputs } from '../vault/outputs.js';
+import { BlobLost } from '../vault/vault.client.js';
 
-export type Claim = Readonly<{ command: Identified<MissionCommand>; assignment?: Assignment }>;
+/** What an assignment carries must reach the runner in one message. */
+const INPUT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** `bytes`: of the input, the part of an assignment that may be large. */
+export type Claim = Readonly<{ command: Identified<MissionCommand>; assignment?: Assignment; bytes: number }>;
 type Resolved = Readonly<{ input: Json; derived: boolean }> | Readonly<{ refused: string }>;
 
 @Injectable()
@@ -32,6 +39,7 @@ export class Claiming {
     private readonly governance: Governance,
     private readonly catalog: WorkerCatalog,
     private readonly outputs: Outputs,
+    private readonly enclosures: Enclosures,
   ) {}
 
   /** What becomes of a ready task for which `runner_id` has a slot. Throws `Unavailable` while it cannot be known. */
@@ -39,7 +47,11 @@ export class Claiming {
     const { mission_id } = state.request;
     const resolved = await this.resolve(state, task);
     if ('refused' in resolved) return refuse(mission_id, task, 'input_unresolvable', resolved.refused);
-    const effect = effectOf(state, task, resolved.input);
+    const text = canonical(resolved.input);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > INPUT_BYTES_MAX)
+      return refuse(mission_id, task, 'input_unresolvable', `it comes to ${bytes} bytes, ${INPUT_BYTES_MAX} may be`);
+    const effect = effectOf(state, task, sha256Hex(text));
     const answer = await this.governance.authorize({
       effect,
       verdict: signedVerdict(state),
@@ -49,7 +61,7 @@ export class Claiming {
       task_gate: task.plan.requires_approval,
       derived_input: resolved.derived,
     });
-    return this.answered(answer, { mission_id, task, runner_id, input: resolved.input, effect });
+    return { ...this.answered(answer, { mission_id, task, runner_id, input: resolved.input, effect }), bytes };
   }
 
   private answered(
@@ -61,7 +73,7 @@ export class Claiming {
       input,
       effect,
     }: { mission_id: string; task: TaskState; runner_id: string; input: Json; effect: Effect },
-  ): Claim {
+  ): Omit<Claim, 'bytes'> {
     const { task_id } = task.plan;
     switch (answer.kind) {
       case 'refused':
@@ -89,22 +101,31 @@ export class Claiming {
   }
 
   private async resolve(state: ExistingMission, task: TaskState): Promise<Resolved> {
-    const wanted = new Set(
-      references(task.plan.input).flatMap((found) => ('malformed' in found ? [] : [found.task_id])),
-    );
+    try {
+      return await this.resolveFrom(await this.enclosures.open(state), task.plan);
+    } catch (error) {
+      if (error instanceof BlobLost) return { refused: error.message };
+      throw error;
+    }
+  }
+
+  private async resolveFrom(state: ExistingMission, { task_id, worker }: TaskState['plan']): Promise<Resolved> {
+    const written = taskOf(state, task_id)?.plan.input;
+    if (written === undefined) throw new Error(`task ${task_id} has no input`);
+    const wanted = new Set(references(written).flatMap((found) => ('malformed' in found ? [] : [found.task_id])));
     const outputs = new Map<string, Json>();
     for (const { plan, progress } of state.tasks) {
       if (progress.status !== 'completed') continue;
       if (!wanted.has(plan.task_id)) continue;
       outputs.set(plan.task_id, progress.output_ref ? await this.outputs.read(progress.output_ref) : progress.output);
     }
-    const resolved = resolveInput(task.plan, outputs);
+    const resolved = resolveInput({ input: written }, outputs);
     if (resolved.kind === 'unresolvable') return { refused: `${resolved.path}: ${resolved.message}` };
-    const known = this.catalog.get(task.plan.worker);
+    const known = this.catalog.get(worker);
     const parsed = known?.input.safeParse(resolved.input);
     if (parsed?.success === false) {
       const [issue] = parsed.error.issues;
-      return { refused: `input of ${task.plan.worker}: ${issue?.path.join('/') ?? ''}: ${issue?.message ?? ''}` };
+      return { refused: `input of ${worker}: ${issue?.path.join('/') ?? ''}: ${issue?.message ?? ''}` };
     }
     return { input: resolved.input, derived: resolved.derived };
   }
@@ -115,14 +136,14 @@ const signedVerdict = ({ request, verdict, verdict_signature }: ExistingMission)
   return { claims: verdict, signature: verdict_signature };
 };
 
-const effectOf = (state: ExistingMission, task: TaskState, input: Json): Effect => ({
+const effectOf = (state: ExistingMission, task: TaskState, input_digest: string): Effect => ({
   mission_id: state.request.mission_id,
   task_id: task.plan.task_id,
   attempt: task.attempt + 1,
   worker: task.plan.worker,
   worker_version: task.plan.worker_version,
   worker_digest: task.plan.worker_digest,
-  input_digest: sha256Hex(canonical(input)),
+  input_digest,
   limits: { timeout_seconds: task.plan.timeout_seconds, output_bytes_max: OUTPUT_BYTES_MAX },
   egress: [],
   rank: rankOfTask(state, task),
@@ -135,4 +156,5 @@ const refuse = (
   message: string,
 ): Claim => ({
   command: ownCommand(mission_id, { type: 'RefuseTask', data: { task_id: task.plan.task_id, code, message } }),
+  bytes: 0,
 });

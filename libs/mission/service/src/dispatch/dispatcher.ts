@@ -46,7 +46,7 @@ export class Dispatcher implements OnModuleDestroy {
   private readonly claims = new Claims();
   private readonly nudging = new Set<string>();
   /** Slots that are reserved for claims of commits under way, by command. */
-  private readonly proposed = new Map<string, { offer: Offer; assignment: Assignment }>();
+  private readonly proposed = new Map<string, { offer: Offer; assignment: Assignment; bytes: number }>();
   private readonly stops = new Map<string, AttemptName[]>();
   private readonly runners = new Map<string, number>();
   private readonly pauses = new Pauses(() => this.pump(this.ready.workers));
@@ -155,10 +155,14 @@ export class Dispatcher implements OnModuleDestroy {
     offer: Offer,
   ): Promise<Identified<MissionCommand> | undefined> {
     try {
-      const { command, assignment } = await this.claimInTime(state, task, offer);
-      if (assignment) this.proposed.set(command.command_id, { offer, assignment });
-      else offer.giveBack();
-      return command;
+      const { command, assignment, bytes } = await this.claimInTime(state, task, offer);
+      if (assignment && offer.admit(bytes)) {
+        this.proposed.set(command.command_id, { offer, assignment, bytes });
+        return command;
+      }
+      offer.giveBack();
+      // With another answer to a runner there is room for it again.
+      return assignment ? undefined : command;
     } catch (error) {
       // An unsigned permit is an alarm; like an absent one it does not start anything.
       offer.giveBack();
@@ -185,7 +189,7 @@ export class Dispatcher implements OnModuleDestroy {
       const reserved = this.proposed.get(command_id);
       this.proposed.delete(command_id);
       if (outcome === 'committed' && kinds[index] === 'accepted') reserved?.offer.fill(reserved.assignment);
-      else reserved?.offer.giveBack();
+      else reserved?.offer.giveBack(reserved.bytes);
     }
   }
 

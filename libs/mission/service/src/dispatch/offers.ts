@@ -5,11 +5,15 @@
 
 import type { Assignment } from '@nexusmon/worker-contract';
 
+/** What one answer to a runner carries at most beside a single assignment: a message has its bound. */
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+
 export class Offer {
   readonly assignments: Assignment[] = [];
   private reserved = 0;
   private closed = false;
   private answering = false;
+  private bytes = 0;
   private readonly finished = Promise.withResolvers<void>();
 
   constructor(
@@ -27,13 +31,22 @@ export class Offer {
     this.reserved += 1;
   }
 
+  /** Whether an assignment of this size still goes into the answer; if so, it is counted. */
+  admit(bytes: number): boolean {
+    if (this.bytes > 0 && this.bytes + bytes > ANSWER_BYTES_MAX) return false;
+    this.bytes += bytes;
+    return true;
+  }
+
   fill(assignment: Assignment): void {
     this.assignments.push(assignment);
     this.settle();
     this.answerSoon();
   }
 
-  giveBack(): void {
+  /** `bytes`: of what was admitted and does not come. */
+  giveBack(bytes = 0): void {
+    this.bytes -= bytes;
     this.free += 1;
     this.settle();
   }

@@ -4,13 +4,16 @@ import { keyedId } from '@nexusmon/event-log';
 import {
   awaitedApprovals,
   exists,
+  isDerived,
   rankOfTask,
   taskOf,
   type ExistingMission,
   type Mission,
+  type TaskState,
 } from '@nexusmon/mission-domain';
-import { refersToOutputs } from '@nexusmon/mission-domain';
 import { away, Governance } from '../dispatch/governance.client.js';
+import { Enclosures } from '../enclosure/enclosures.js';
+import { BlobLost } from '../vault/vault.client.js';
 import { SERVICE } from './mission-log.js';
 
 const SUMMARY_LENGTH_MAX = 8_000;
@@ -20,6 +23,7 @@ const SUMMARY_LENGTH_MAX = 8_000;
 export class ApprovalRequests {
   constructor(
     private readonly governance: Governance,
+    private readonly enclosures: Enclosures,
     private readonly log: Logger,
   ) {}
 
@@ -35,11 +39,24 @@ export class ApprovalRequests {
 
   async requestAll(state: Mission, key_id: string | undefined): Promise<void> {
     if (!exists(state)) return;
-    for (const { approval_id, task_id } of awaitedApprovals(state)) {
+    const awaited = awaitedApprovals(state);
+    if (awaited.length === 0) return;
+    const shown = await this.opened(state);
+    for (const { approval_id, task_id } of awaited) {
       if (key_id === undefined) throw new Error(`mission ${state.request.mission_id} has no data key`);
-      const reply = await this.governance.requestApproval({ ...describe(state, approval_id, task_id), key_id });
+      const reply = await this.governance.requestApproval({ ...describe(shown, approval_id, task_id), key_id });
       if (reply.kind === 'refused') throw new Error(`approval ${approval_id}: ${reply.refusal.detail}`);
       if (reply.kind === 'unavailable') throw away(reply.unavailable);
+    }
+  }
+
+  /** Inputs that are lost cannot be shown, and nothing that needs them will run. */
+  private async opened(state: ExistingMission): Promise<ExistingMission> {
+    try {
+      return await this.enclosures.open(state);
+    } catch (error) {
+      if (error instanceof BlobLost) return state;
+      throw error;
     }
   }
 }
@@ -49,7 +66,6 @@ const describe = (state: ExistingMission, approval_id: string, task_id: string |
   const task = task_id === undefined ? undefined : taskOf(state, task_id);
   const asked = { actor: SERVICE, command_id: keyedId('cmd', 'request_approval', approval_id) };
   const tasks = task ? [task] : state.tasks;
-  const lines = tasks.map(({ plan }) => `${plan.task_id}: ${plan.worker} ${JSON.stringify(plan.input)}`);
   return {
     asked,
     approval_id,
@@ -58,9 +74,39 @@ const describe = (state: ExistingMission, approval_id: string, task_id: string |
     rank: task ? rankOfTask(state, task) : state.plan.effective_rank,
     requested_by,
     reasons: state.verdict?.rulings.map(({ explanation }) => explanation) ?? [],
-    summary: [goal, ...lines].join('\n').slice(0, SUMMARY_LENGTH_MAX).toWellFormed(),
-    derived_inputs: state.tasks.filter(({ plan }) => refersToOutputs(plan.input)).map(({ plan }) => plan.task_id),
+    summary: summaryOf(goal, tasks),
+    derived_inputs: state.tasks.filter(({ plan }) => isDerived(plan)).map(({ plan }) => plan.task_id),
     ...(task_id ? { task_id } : {}),
     ...(task?.approval ? { effect_digest: task.approval.effect_digest } : {}),
   };
+};
+
+/** Every task has its line; where they come to too much, long inputs are cut, and say so. */
+const summaryOf = (goal: string, tasks: readonly TaskState[]): string => {
+  const heads = tasks.map(({ plan }) => `${plan.task_id}: ${plan.worker} `);
+  const inputs = tasks.map(({ plan }) => (plan.input === undefined ? 'its input is lost' : JSON.stringify(plan.input)));
+  const left = SUMMARY_LENGTH_MAX - goal.length - heads.reduce((sum, head) => sum + head.length + 1, 0);
+  const share = shareOf(
+    inputs.map(({ length }) => length),
+    left,
+  );
+  const lines = heads.map((head, index) => head + cut(inputs[index] ?? '', share));
+  return cut([goal, ...lines].join('\n'), SUMMARY_LENGTH_MAX).toWellFormed();
+};
+
+/** The longest that an input may be shown so that all fit into `left`: what short ones leave is the long ones'. */
+const shareOf = (lengths: readonly number[], left: number): number => {
+  let rest = left;
+  for (const [index, length] of lengths.toSorted((one, other) => one - other).entries()) {
+    const share = Math.max(0, Math.floor(rest / (lengths.length - index)));
+    if (length > share) return share;
+    rest -= length;
+  }
+  return Infinity;
+};
+
+const cut = (text: string, length_max: number): string => {
+  if (text.length <= length_max) return text;
+  const rest = ` … (${text.length} characters)`;
+  return text.slice(0, Math.max(0, length_max - rest.length)) + rest;
 };

@@ -4,6 +4,13 @@ import { MissionLog } from './mission-log.js';
 
 export type Ending = Readonly<{ state: Mission; position: string }>;
 
+/** Whoever expects an ending forgets it in the end, whether it came, was awaited, or not. */
+export type Expected = Readonly<{
+  /** How the mission ended; undefined when it had not in time. */
+  comes: () => Promise<Ending | undefined>;
+  forget: () => void;
+}>;
+
 /** Lets a request wait until a mission has ended. */
 @Injectable()
 export class Endings {
@@ -15,16 +22,23 @@ export class Endings {
     });
   }
 
-  /** How the mission ended; undefined when it has not after `wait_ms`. Ask before it can end. */
-  async of(mission_id: string, wait_ms: number): Promise<Ending | undefined> {
+  /** Expects an ending within `wait_ms` from now; ask before it can come. */
+  expect(mission_id: string, wait_ms: number): Expected {
+    if (wait_ms === 0) return { comes: () => Promise.resolve(undefined), forget: () => undefined };
     const ended = Promise.withResolvers<Ending | undefined>();
     const tells = this.waiting.get(mission_id) ?? new Set();
     this.waiting.set(mission_id, tells.add(ended.resolve));
     const timer = setTimeout(() => ended.resolve(undefined), wait_ms);
-    const ending = await ended.promise;
-    clearTimeout(timer);
-    tells.delete(ended.resolve);
-    if (tells.size === 0) this.waiting.delete(mission_id);
-    return ending;
+    const forget = () => {
+      clearTimeout(timer);
+      tells.delete(ended.resolve);
+      if (tells.size === 0 && this.waiting.get(mission_id) === tells) this.waiting.delete(mission_id);
+    };
+    return { comes: () => ended.promise, forget };
+  }
+
+  /** How many missions somebody waits for. */
+  get size(): number {
+    return this.waiting.size;
   }
 }

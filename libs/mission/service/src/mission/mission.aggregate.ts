@@ -7,5 +7,5 @@ export const missionAggregate: Aggregate<Mission, MissionCommand, MissionEvent, 
   name: 'mission',
   decider: mission,
   events: missionEvents,
-  state_version: 2,
+  state_version: 3,
 };

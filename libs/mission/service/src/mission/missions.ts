@@ -10,15 +10,24 @@ import { isKeyed, keyedId } from '@nexusmon/event-log';
 import type { ApprovalDocument, Verdict } from '@nexusmon/governance-contract';
 import { Keyring } from '@nexusmon/keys';
 import type { CreateBody, MissionDocument } from '@nexusmon/mission-contract';
-import { awaitedApprovals, exists, isTerminal, possibleVerbs, type ExistingMission } from '@nexusmon/mission-domain';
+import {
+  awaitedApprovals,
+  enclosed,
+  exists,
+  isTerminal,
+  possibleVerbs,
+  type ExistingMission,
+} from '@nexusmon/mission-domain';
 import type { Asked, Reply } from '@nexusmon/shared-contract';
 import { Governance } from '../dispatch/governance.client.js';
+import { Enclosures } from '../enclosure/enclosures.js';
 import { Planner, type Plan } from '../planning/planner.js';
 import { ApprovalRequests } from './approval-requests.js';
 import { Endings } from './endings.js';
 import { MissionLog, type MissionOutcome, type Order } from './mission-log.js';
 import { MissionTraces } from './mission-traces.js';
-import { documentReply, notFound, refusalOf, replyOf } from './replies.js';
+import { MissionDocuments } from './mission-documents.js';
+import { notFound, refusalOf } from './replies.js';
 
 type Verb = Readonly<{ asked: Asked; mission_id: string; reason?: string | undefined; sovereign: boolean }>;
 type Creation = Readonly<{ asked: Asked; mission_id: string; body: CreateBody; wait_ms: number }>;
@@ -35,6 +44,8 @@ export class Missions {
     private readonly keyring: Keyring,
     private readonly endings: Endings,
     private readonly traces: MissionTraces,
+    private readonly documents: MissionDocuments,
+    private readonly enclosures: Enclosures,
   ) {}
 
   async create(creation: Creation): MissionReply {
@@ -50,14 +61,16 @@ export class Missions {
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { key_id, start: true });
     if (state.status !== 'accepted')
-      return replyOf(await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }));
+      return this.documents.replyOf(
+        await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }),
+      );
     const { plan, request } = state;
     const verdict = await this.judge(mission_id, plan, state.tasks, request.category);
     const approval_id = approvalIdOf(mission_id, plan.plan_digest);
     const data = { verdict, approval_id, sovereign };
     const outcome = await this.missions.ask(mission_id, asked, { type: 'RunMission', data });
     if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
-    return replyOf(outcome);
+    return this.documents.replyOf(outcome);
   }
 
   /** Grants what the mission awaits, and moves it in the same request. */
@@ -68,7 +81,7 @@ export class Missions {
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     if (awaitedApprovals(state).length > 0) return this.grantAll(state, verb, { key_id });
     const granted = state.approval?.status === 'granted' && !isTerminal(state);
-    return granted ? documentReply(state, position, false) : illegal(state);
+    return granted ? this.documents.reply(state, position, false) : illegal(state);
   }
 
   async deny({ asked, mission_id, reason = '' }: Verb): MissionReply {
@@ -85,7 +98,7 @@ export class Missions {
 
   async cancel({ asked, mission_id, reason }: Verb): MissionReply {
     const data = reason === undefined ? {} : { reason };
-    return replyOf(await this.missions.ask(mission_id, asked, { type: 'CancelMission', data }));
+    return this.documents.replyOf(await this.missions.ask(mission_id, asked, { type: 'CancelMission', data }));
   }
 
   /**
@@ -106,40 +119,59 @@ export class Missions {
 
   async get(mission_id: string): MissionReply {
     const { state, position } = await this.missions.load(mission_id);
-    return documentReply(state, position, false);
+    return this.documents.reply(state, position, false);
   }
 
   private async createdBefore({ asked, mission_id, wait_ms }: Creation): MissionReply {
-    const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
-    const outcome = await this.again(mission_id, asked);
-    if (outcome.kind === 'rejected' || isTerminal(outcome.state)) return replyOf(outcome);
-    const last = await ended;
-    return last ? documentReply(last.state, last.position, false) : replyOf(outcome);
+    const ending = this.endings.expect(mission_id, wait_ms);
+    try {
+      const outcome = await this.again(mission_id, asked);
+      if (outcome.kind === 'rejected' || isTerminal(outcome.state)) return await this.documents.replyOf(outcome);
+      const last = await ending.comes();
+      return await (last ? this.documents.reply(last.state, last.position, false) : this.documents.replyOf(outcome));
+    } finally {
+      ending.forget();
+    }
   }
 
   private async createNew({ asked, mission_id, body, wait_ms }: Creation): MissionReply {
     const planning = await this.planner.plan(body);
     if (planning.kind === 'refused') return planning;
-    const { plan } = planning;
+    const { plan, oversized } = planning;
     this.traces.begin(mission_id);
     const drafts = plan.tasks.map((task) => ({ plan: task }));
     const [verdict, key_id] = await Promise.all([
       this.judge(mission_id, plan, drafts, body.category),
       this.keyring.take(),
     ]);
-    const ended = wait_ms > 0 ? this.endings.of(mission_id, wait_ms) : undefined;
-    const data = {
-      request: requestOf(mission_id, asked.actor, body),
-      plan,
-      verdict,
-      approval_id: approvalIdOf(mission_id, plan.plan_digest),
-    };
+    const request = requestOf(mission_id, asked.actor, body);
+    const written = oversized
+      ? await this.enclose(request, plan, key_id, body.params)
+      : { request: { ...request, params: body.params }, plan };
+    const data = { ...written, verdict, approval_id: approvalIdOf(mission_id, plan.plan_digest) };
     const creating = { key_id, is_new: !isKeyed(asked.command_id) };
-    const outcome = await this.missions.ask(mission_id, asked, { type: 'CreateMission', data }, creating);
-    if (outcome.kind === 'rejected') return replyOf(outcome);
-    if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
-    const last = await ended;
-    return last ? documentReply(last.state, last.position, true) : replyOf(outcome);
+    const ending = this.endings.expect(mission_id, wait_ms);
+    try {
+      const outcome = await this.missions.ask(mission_id, asked, { type: 'CreateMission', data }, creating);
+      if (outcome.kind === 'rejected') return await this.documents.replyOf(outcome);
+      if (outcome.kind === 'accepted') await this.approvals.request(outcome.state, key_id);
+      const last = await ending.comes();
+      return await (last ? this.documents.reply(last.state, last.position, true) : this.documents.replyOf(outcome));
+    } finally {
+      ending.forget();
+    }
+  }
+
+  /** What is too large for events is in the vault before any of them is written. */
+  private async enclose(
+    request: ReturnType<typeof requestOf>,
+    plan: Plan,
+    key_id: string,
+    params: CreateBody['params'],
+  ) {
+    const inputs = plan.tasks.map(({ input }) => input);
+    const enclosure = await this.enclosures.keep(request.mission_id, key_id, { params, inputs });
+    return { request: { ...request, enclosure }, plan: { ...plan, tasks: plan.tasks.map(enclosed) } };
   }
 
   /** `start`: the grants shall start the mission also where it is held. */
@@ -179,7 +211,7 @@ export class Missions {
 
   private async record(mission_id: string, asked: Asked | undefined, order: Order): MissionReply {
     const outcome = asked ? this.missions.ask(mission_id, asked, order) : this.missions.order(mission_id, order);
-    return replyOf(await outcome);
+    return this.documents.replyOf(await outcome);
   }
 
   /** Only a keyed request can come again: the ids of the others have just been made. */
@@ -189,7 +221,7 @@ export class Missions {
 
   /** The same request again: the mission as it is now, or a refusal where it asks for something else under its key. */
   private async doneBefore(mission_id: string, asked: Asked): MissionReply {
-    return replyOf(await this.again(mission_id, asked));
+    return this.documents.replyOf(await this.again(mission_id, asked));
   }
 
   private again(mission_id: string, asked: Asked): Promise<MissionOutcome> {
@@ -199,7 +231,7 @@ export class Missions {
   private judge(
     mission_id: string,
     { plan_digest, rank, effective_rank }: Pick<Plan, 'plan_digest' | 'rank' | 'effective_rank'>,
-    tasks: readonly { plan: Plan['tasks'][number] }[],
+    tasks: readonly { plan: Pick<Plan['tasks'][number], 'worker' | 'risk_level'> }[],
     category: CreateBody['category'],
   ): Promise<Verdict> {
     const workers = new Map(tasks.map(({ plan }) => [plan.worker, plan.risk_level]));
@@ -214,9 +246,10 @@ export class Missions {
   }
 }
 
+/** All but the parameters, which may be too large to stand here. */
 const requestOf = (mission_id: string, requested_by: string, body: CreateBody) => {
-  const { goal, category, rank, constraints, params, template, hold, priority, tags } = body;
-  const always = { mission_id, goal, category, constraints, params, hold, priority, tags, requested_by };
+  const { goal, category, rank, constraints, template, hold, priority, tags } = body;
+  const always = { mission_id, goal, category, constraints, hold, priority, tags, requested_by };
   return { ...always, ...(rank ? { rank_asked: rank } : {}), ...(template ? { template } : {}) };
 };
 

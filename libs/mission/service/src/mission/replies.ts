@@ -1,8 +1,6 @@
-import type { MissionDocument } from '@nexusmon/mission-contract';
-import { exists, toDocument, type Mission, type MissionRejection } from '@nexusmon/mission-domain';
+import type { MissionRejection } from '@nexusmon/mission-domain';
 import type { KeyReused } from '@nexusmon/event-log';
 import type { Refusal, Reply } from '@nexusmon/shared-contract';
-import type { MissionOutcome } from './mission-log.js';
 
 const DETAILS: Record<(MissionRejection | KeyReused)['code'], string> = {
   'mission-not-found': 'there is no such mission',
@@ -11,6 +9,7 @@ const DETAILS: Record<(MissionRejection | KeyReused)['code'], string> = {
   'verdict-required': 'the mission has not been judged',
   'approval-mismatch': 'the mission awaits another approval than this one',
   'illegal-transition': 'the mission cannot do this from where it stands',
+  'plan-incomplete': 'inputs are neither in the plan nor in its enclosure',
   'plan-underrated': 'the plan is riskier than its rank says',
   'verdict-mismatch': 'the verdict is for something else',
   'permit-mismatch': 'the permit is for something else',
@@ -31,11 +30,3 @@ export const notFound: Reply<never> = {
   kind: 'refused',
   refusal: { code: 'mission-not-found', detail: DETAILS['mission-not-found'] },
 };
-
-export const documentReply = (state: Mission, position: string, changed: boolean): Reply<MissionDocument> =>
-  exists(state) ? { kind: 'done', changed, position, body: toDocument(state) } : notFound;
-
-export const replyOf = (outcome: MissionOutcome): Reply<MissionDocument> =>
-  outcome.kind === 'rejected'
-    ? { kind: 'refused', refusal: refusalOf(outcome.rejection) }
-    : documentReply(outcome.state, outcome.position, outcome.kind === 'accepted');

@@ -2,11 +2,20 @@ import { realpath, stat } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { Config } from '@nexusmon/config';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
+import type { Json } from '@nexusmon/kernel';
 import { parseTemplate, type CreateBody, type PlannedTask, type TemplateCall } from '@nexusmon/mission-contract';
 import { planMission, type PlanSource } from '@nexusmon/mission-domain';
 import { findUnkeepable, INLINE_BYTES_MAX, type FieldError, type Rank, type Refusal } from '@nexusmon/shared-contract';
 import { resolveAllowed } from '@nexusmon/worker-contract';
 import { WorkerCatalog } from './catalog.js';
+
+/**
+ * What of a plan stays in the log, and is read with every decision: with sealed parameters and inputs of 64 KiB, which
+ * grow by a third, it must leave room for the rest of the first commit.
+ */
+const OUTLINE_BYTES_MAX = 128 * 1024;
+/** What lies in one blob. A body of 1 MiB comes to more only where a planner repeats it, or numbers are written out. */
+const CONTENT_BYTES_MAX = 4 * 1024 * 1024;
 
 export type Plan = Readonly<{
   plan_source: PlanSource;
@@ -16,7 +25,9 @@ export type Plan = Readonly<{
   rank: Rank;
   effective_rank: Rank;
 }>;
-export type Planning = Readonly<{ kind: 'planned'; plan: Plan }> | Readonly<{ kind: 'refused'; refusal: Refusal }>;
+/** `oversized`: parameters and inputs are too large for events. */
+export type Planning =
+  Readonly<{ kind: 'planned'; plan: Plan; oversized: boolean }> | Readonly<{ kind: 'refused'; refusal: Refusal }>;
 
 /** From a request to a plan with its digests, or to what is wrong with it. Nothing is written. */
 @Injectable()
@@ -41,12 +52,19 @@ export class Planner {
     if (outside.length > 0)
       return refused('path-outside-roots', 'workers may read only folders under the allowed roots', outside);
 
-    const oversized = sizeErrors(body, tasks);
-    if (oversized.length > 0)
-      return refused('plan-too-large', 'the log keeps plans and parameters of this size and depth only', oversized);
-    const plan_digest = sha256Hex(canonical({ tasks }));
+    const deep = findUnkeepable({ tasks });
+    const path = body.plan ? 'plan' : 'params';
+    if (deep) return tooLarge(path, `${deep.message}, with what the plan adds around it`);
+    const text = canonical({ tasks });
+    const { content_bytes, outline_bytes } = sizesOf(text, tasks, body.params);
+    if (outline_bytes > OUTLINE_BYTES_MAX)
+      return tooLarge(path, `without inputs it comes to ${outline_bytes} bytes, ${OUTLINE_BYTES_MAX} may be`);
+    if (content_bytes > CONTENT_BYTES_MAX)
+      return tooLarge(path, `parameters and inputs come to ${content_bytes} bytes, ${CONTENT_BYTES_MAX} may be`);
+    const plan_digest = sha256Hex(text);
     const fingerprint = sha256Hex(canonical({ plan_digest, params: body.params }));
-    return { kind: 'planned', plan: { plan_source, tasks, plan_digest, fingerprint, rank, effective_rank } };
+    const plan = { plan_source, tasks, plan_digest, fingerprint, rank, effective_rank };
+    return { kind: 'planned', plan, oversized: content_bytes > INLINE_BYTES_MAX };
   }
 
   /** Folders that are written in the plan are looked up now; those that come from outputs, by the worker. */
@@ -71,15 +89,15 @@ const notAFolder = async (path: string): Promise<string | undefined> =>
   (await stat(path)).isDirectory() ? undefined : 'there is a file at this path, not a folder';
 
 /** A plan that was made from a goal or a template holds what the parameters hold, some levels deeper. */
-const sizeErrors = (body: CreateBody, tasks: readonly PlannedTask[]): FieldError[] => {
-  const path = body.plan ? 'plan' : 'params';
-  const deep = findUnkeepable({ tasks });
-  if (deep) return [{ path, message: `${deep.message}, with what the plan adds around it` }];
-  // What is sealed grows by a third, and a commit holds 256 KiB: the rest of a plan is bounded by its number of tasks.
-  const bytes = Buffer.byteLength(canonical({ params: body.params, inputs: tasks.map(({ input }) => input) }));
-  if (bytes <= INLINE_BYTES_MAX) return [];
-  const heavier = Buffer.byteLength(canonical(body.params)) * 2 > bytes ? 'params' : path;
-  return [{ path: heavier, message: `parameters and inputs come to ${bytes} bytes, ${INLINE_BYTES_MAX} may be` }];
+const tooLarge = (path: string, message: string): Planning =>
+  refused('plan-too-large', 'plans and parameters of this size and depth are not kept', [{ path, message }]);
+
+const bytesOf = (value: Json): number => Buffer.byteLength(canonical(value));
+
+/** `content`: parameters and inputs. `outline`: what a plan is without them. `text`: the plan as canonical JSON. */
+const sizesOf = (text: string, tasks: readonly PlannedTask[], params: CreateBody['params']) => {
+  const input_bytes = tasks.reduce((sum, { input }) => sum + bytesOf(input), 0);
+  return { content_bytes: bytesOf(params) + input_bytes, outline_bytes: Buffer.byteLength(text) - input_bytes };
 };
 
 const refused = (code: string, detail: string, errors: FieldError[]): Planning => ({

@@ -10,6 +10,7 @@ import {
   listArtifacts,
   listVersions,
   openArtifact,
+  openBlob,
   recordArtifact,
   VAULT_SUBJECTS,
   type ArtifactDocument,
@@ -54,6 +55,11 @@ export class ArtifactRequestHandler {
   @Handle(VAULT_SUBJECTS.open, openArtifact)
   open({ artifact_id }: z.infer<typeof openArtifact>) {
     return this.artifacts.open(artifact_id);
+  }
+
+  @Handle(VAULT_SUBJECTS.open_blob, openBlob)
+  openBlob({ sha256 }: z.infer<typeof openBlob>) {
+    return this.artifacts.openBlob(sha256);
   }
 
   @Handle(VAULT_SUBJECTS.pieces, askPieces)

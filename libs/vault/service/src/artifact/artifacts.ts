@@ -18,6 +18,7 @@ import {
   type ArtifactDocument,
   type askPieces,
   type openedArtifact,
+  type openedBlob,
   type pieceDigests,
   type RecordArtifact,
   type uploadTarget,
@@ -96,6 +97,11 @@ export class Artifacts {
       position,
       body: { artifact, url: await this.blobs.getUrl(artifact.sha256) },
     };
+  }
+
+  /** For whoever names a blob in events of its own. Nothing is looked up: a URL to an absent blob answers 404. */
+  async openBlob(sha256: string): Promise<Reply<z.infer<typeof openedBlob>>> {
+    return answered({ url: await this.blobs.getUrl(sha256) });
   }
 
   /** What the bytes of some pieces must be. */
