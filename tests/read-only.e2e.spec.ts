@@ -8,7 +8,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import { Client, eventually, Product, type Problem } from './support/product.js';
@@ -37,8 +37,10 @@ const start = async (options: Parameters<typeof Product.start>[0]) => {
   return product;
 };
 
-/** How far the server has counted, whatever the product believes. */
-const lastSequence = async (product: Product): Promise<number> => {
+const asAdmin = async <Answer>(
+  product: Product,
+  work: (connection: Awaited<ReturnType<typeof connect>>) => Promise<Answer>,
+): Promise<Answer> => {
   const admin = JSON.parse(await readFile(join(product.data_dir, 'secrets/admin.json'), 'utf8')) as {
     nats_user: string;
     nats_password: string;
@@ -47,11 +49,18 @@ const lastSequence = async (product: Product): Promise<number> => {
   const servers = new URL((await product.run()).nats_url).host;
   const connection = await connect({ servers, user, pass, inboxPrefix: `_INBOX_${user}` });
   try {
-    return (await (await jetstreamManager(connection)).streams.info(STREAM)).state.last_seq;
+    return await work(connection);
   } finally {
     await connection.close();
   }
 };
+
+/** How far the server has counted, whatever the product believes. */
+const lastSequence = (product: Product): Promise<number> =>
+  asAdmin(
+    product,
+    async (connection) => (await (await jetstreamManager(connection)).streams.info(STREAM)).state.last_seq,
+  );
 
 const createMission = async (client: Client, body: object = {}): Promise<MissionDocument> => {
   const answer = await client.post<MissionDocument>('/v1/engine/missions', { goal: 'stay', plan: PLAN, ...body });
@@ -115,6 +124,14 @@ describe('a log that is not the one that the views have read', () => {
     const second = await start({ data_dir });
     const { mission_id: lost } = await createMission(await operatorOf(second));
     const reached = await lastSequence(second);
+
+    await asAdmin(second, (connection) => jetstream(connection).publish('evt.00.mission.mission.msn_1', 'no commit'));
+    const is_no_commit = /message \d+ on evt\.00\.mission\.mission\.msn_1 is not a commit/;
+    const witness = await operatorOf(second);
+    await eventually(async () => (await witness.get<{ status: string }>('/health')).body.status === 'read_only');
+    await expectNothingWritten(second, witness, ['/v1/engine/missions'], is_no_commit);
+    expect(await idsOf(witness)).toEqual([waiting, lost].sort());
+    expect(second.output.filter((line) => /again in|is back/.test(line))).toEqual([]);
     await second.stop();
     await rm(store, { recursive: true });
     await cp(copy, store, { recursive: true });

@@ -1,4 +1,15 @@
-import { Commit, parseType, UnknownEventVersion, type Aggregate, type RecordedEvent } from '@nexusmon/event-log';
+import {
+  Commit,
+  CommitUnreadable,
+  parseType,
+  UnknownEventVersion,
+  type Aggregate,
+  type Catalogues,
+  type LogMessage,
+  type RecordedEvent,
+  type StreamIdentity,
+} from '@nexusmon/event-log';
+import type { Keyring } from '@nexusmon/keys';
 import type { Message, Rejection } from '@nexusmon/kernel';
 
 /** What of an aggregate its readers need. */
@@ -8,6 +19,28 @@ export type Readable = Readonly<Pick<Aggregate<unknown, Message, Message, Reject
 export class FeedCommit extends Commit {
   private opened: Promise<readonly RecordedEvent[]> | undefined;
   private named: readonly string[] | undefined;
+
+  constructor(
+    message: LogMessage,
+    private readonly feed: Readonly<{
+      catalogues: Catalogues;
+      keyring: Keyring;
+      stream: StreamIdentity;
+      /** Told when it turns out that these bytes are no commit. */
+      unreadable: (error: CommitUnreadable) => void;
+    }>,
+  ) {
+    super(message, feed.catalogues, feed.keyring, feed.stream);
+  }
+
+  override get stored(): Commit['stored'] {
+    try {
+      return super.stored;
+    } catch (error) {
+      if (error instanceof CommitUnreadable) this.feed.unreadable(error);
+      throw error;
+    }
+  }
 
   /** What its events are called, without opening them. */
   get names(): readonly string[] {

@@ -8,6 +8,8 @@
 //   F3. Nobody holds up the others for long: who does not take what is offered falls behind, reads on by itself, and
 //       rejoins when it has caught up.
 //   F4. What halts the reader halts every follower, with the reason.
+//   F5. A hole, another stream or a message that is no commit is damage: whoever writes to this log is told at once,
+//       and stops. An event of unknown version is none: it was written by newer code.
 
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -15,6 +17,7 @@ import {
   Catalogues,
   decodePosition,
   encodePosition,
+  type CommitUnreadable,
   type LogMessage,
   type Position,
   type PositionVector,
@@ -53,6 +56,8 @@ export class LogFeed implements Feed {
   private standings: readonly StreamStanding[] = [];
   private running: readonly Promise<void>[] = [];
   private halted: LogHalted | undefined;
+  private damage: string | undefined;
+  private readonly damage_listeners: ((reason: string) => void)[] = [];
   private readonly endGauge: () => void;
 
   private constructor(
@@ -117,6 +122,11 @@ export class LogFeed implements Feed {
 
   get fault(): string | undefined {
     return this.halted?.message;
+  }
+
+  /** Told once, of the first damage that is met (F5). */
+  onDamage(listener: (reason: string) => void): void {
+    this.damage_listeners.push(listener);
   }
 
   /** One commit by its sequence; undefined when it is not there. */
@@ -195,7 +205,14 @@ export class LogFeed implements Feed {
         error instanceof LogHalted ? error : new LogHalted(`reading ${stream.name}: ${reason}`, { cause: error });
       this.log.error({ msg: 'log feed halted', stream: stream.name, error: this.halted });
       for (const follower of this.followers) follower.halt(this.halted);
+      this.tellDamage(this.halted.message);
     }
+  }
+
+  private tellDamage(reason: string): void {
+    if (this.damage !== undefined) return;
+    this.damage = reason;
+    for (const tell of this.damage_listeners) tell(reason);
   }
 
   private async dispatch(stream: number, commit: FeedCommit): Promise<void> {
@@ -209,7 +226,8 @@ export class LogFeed implements Feed {
 
   private decode(message: LogMessage, stream: StreamIdentity): FeedCommit {
     if (!this.keyring) throw new Error('the feed was started before it was given keys');
-    return new FeedCommit(message, this.catalogues, this.keyring, stream);
+    const unreadable = (error: CommitUnreadable) => this.tellDamage(error.message);
+    return new FeedCommit(message, { catalogues: this.catalogues, keyring: this.keyring, stream, unreadable });
   }
 
   private async watch(): Promise<void> {

@@ -3,6 +3,7 @@
 //
 //   V1. The log is written only after every checkpoint of this process was found in it.
 //   V2. Commits flow only after every projection and reactor has joined, each from its own place.
+//   V3. What reads the log and finds it damaged makes it read-only for all who write it from this process.
 
 import {
   Global,
@@ -42,9 +43,7 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
       mux: new RequestMux(connection, inboxPrefixOf('reader')),
       streams: feed.identities(),
       log,
-      onDamage: (reason) => {
-        for (const decider of registry.deciders) decider.log.refuseWrites(reason);
-      },
+      onDamage: (reason) => this.refuseWrites(reason),
     });
   }
 
@@ -55,6 +54,7 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
       const status = await log.start(checkpoints);
       if (!status.writable) this.log.error({ msg: 'the log is read-only', context, reason: status.reason });
     }
+    this.feed.onDamage((reason) => this.refuseWrites(reason));
     this.health.addStartProbe('projections', () => (this.projections.caughtUp() ? undefined : 'catching up'));
     this.health.addProbe('log', () => this.feed.fault);
     this.health.addDetail('projections', () => this.projections.health());
@@ -63,6 +63,11 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
     this.health.addDetail('scrub', () => this.scrub.state);
     this.projections.start();
     this.scrub.start();
+  }
+
+  /** V3 */
+  private refuseWrites(reason: string): void {
+    for (const decider of this.registry.deciders) decider.log.refuseWrites(reason);
   }
 
   beforeApplicationShutdown(): void {

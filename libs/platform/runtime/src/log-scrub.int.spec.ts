@@ -2,9 +2,12 @@ import { expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { headers } from '@nats-io/nats-core';
 import { readConfig, readSecrets } from '@nexusmon/config';
+import { newId, subjectOf } from '@nexusmon/event-log';
 import { connectNats, inboxPrefixOf, RequestMux } from '@nexusmon/messaging';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
+import type { Keyring } from '@nexusmon/keys';
+import { LogFeed } from '@nexusmon/projections';
 import { LogScrub } from './log-scrub.js';
 
 const servers = await testServers({ own: true });
@@ -30,12 +33,27 @@ it('a log with a message that is no commit of ours becomes read-only, with the r
   };
   expect(await read()).toEqual({ damages: [], state: 'sound' });
   expect((await (await jetstreamManager(connection)).streams.info('NEXUSMON_EVENTS_0')).state.messages).toBe(0);
+  const subject = subjectOf('mission', 'mission', newId('msn'));
   const schema = headers();
   schema.set('Nexusmon-Schema', '1');
-  await jetstream(connection).publish('evt.00.mission.mission.x', 'garbage', { headers: schema });
+  await jetstream(connection).publish(subject, 'garbage', { headers: schema });
   expect(await read()).toEqual({
-    damages: [expect.stringContaining('message 1 on evt.00.mission.mission.x')],
+    damages: [expect.stringContaining(`message 1 on ${subject}`)],
     state: 'damaged',
   });
+
+  const feed = await LogFeed.connect({ connection, streams: 1, log });
+  feed.openWith({} as Keyring);
+  const told: string[] = [];
+  feed.onDamage((reason) => told.push(reason));
+  const follower = feed.follow(new Map());
+  feed.start();
+  const [commit] = await follower.take(1);
+  // Nobody has looked at what is in it; whoever does is not the only one to know.
+  expect(told).toEqual([]);
+  expect(() => commit?.names).toThrow('line 1 is not JSON');
+  expect(() => commit?.names).toThrow('line 1 is not JSON');
+  expect(told).toEqual([expect.stringContaining(`message 1 on ${subject}`)]);
+  await feed.close();
   await connection.close();
 });

@@ -16,6 +16,8 @@ type Held = { claim: Claim; since: number; seen: number };
 
 export class Claims {
   private readonly held = new Map<string, Map<string, Held>>();
+  /** The same by runner, so that what one says of itself costs no look at the others. */
+  private readonly by_runner = new Map<string, Set<Held>>();
 
   /** Takes over what a mission's commit says is running; tells which known claims that ended. */
   observe(mission_id: string, running: readonly Claim[], now: number): Claim[] {
@@ -24,21 +26,20 @@ export class Claims {
     for (const claim of running) {
       const known = before?.get(claim.task_id);
       const same = known?.claim.attempt === claim.attempt;
-      after.set(claim.task_id, same ? known : { claim, since: now, seen: now });
+      after.set(claim.task_id, same ? known : this.take({ claim, since: now, seen: now }));
     }
     if (after.size > 0) this.held.set(mission_id, after);
     else this.held.delete(mission_id);
-    return [...(before?.values() ?? [])]
-      .filter(({ claim }) => after.get(claim.task_id)?.claim.attempt !== claim.attempt)
-      .map(({ claim }) => claim);
+    const ended = [...(before?.values() ?? [])].filter((held) => after.get(held.claim.task_id) !== held);
+    for (const held of ended) this.leave(held);
+    return ended.map(({ claim }) => claim);
   }
 
   /** Hears from a runner; tells which of its claims it has lost, and which of its attempts it should stop. */
   heard(runner_id: string, running: readonly AttemptName[], now: number): { lost: Claim[]; stop: AttemptName[] } {
     const names = new Set(running.map(nameOf));
     const lost: Claim[] = [];
-    for (const held of this.all()) {
-      if (held.claim.runner_id !== runner_id) continue;
+    for (const held of this.by_runner.get(runner_id) ?? []) {
       held.seen = now;
       if (!names.has(nameOf(held.claim)) && now - held.since > HANDOVER_MS) lost.push(held.claim);
     }
@@ -56,6 +57,8 @@ export class Claims {
 
   forget(mission_id: string, task_id: string): void {
     const tasks = this.held.get(mission_id);
+    const held = tasks?.get(task_id);
+    if (held) this.leave(held);
     tasks?.delete(task_id);
     if (tasks?.size === 0) this.held.delete(mission_id);
   }
@@ -69,6 +72,19 @@ export class Claims {
     let count = 0;
     for (const tasks of this.held.values()) count += tasks.size;
     return count;
+  }
+
+  private take(held: Held): Held {
+    const { runner_id } = held.claim;
+    this.by_runner.set(runner_id, (this.by_runner.get(runner_id) ?? new Set()).add(held));
+    return held;
+  }
+
+  private leave(held: Held): void {
+    const { runner_id } = held.claim;
+    const own = this.by_runner.get(runner_id);
+    own?.delete(held);
+    if (own?.size === 0) this.by_runner.delete(runner_id);
   }
 
   private *all(): Generator<Held> {
