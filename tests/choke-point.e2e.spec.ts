@@ -19,6 +19,7 @@ const plan = { tasks: [{ task_id: 'one', worker: 'system.echo', input: { value: 
 const DIGEST = 'a'.repeat(64);
 const gateway = () => ({ actor: 'operator:owner', command_id: newId('cmd') });
 const service = () => ({ actor: 'service:mission', command_id: newId('cmd') });
+const reviewOf = ({ mission_id }: MissionDocument) => `rev_${mission_id.slice('msn_'.length)}`;
 const approvalOf = ({ mission_id, plan_digest }: MissionDocument) => keyedId('apr', mission_id, plan_digest);
 const named = ({ mission_id }: MissionDocument) => ({ mission_id, task_id: 'one', attempt: 1 });
 
@@ -67,6 +68,13 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
   ],
   'cmd.governance.deny': (mission) => [{ asked: gateway(), approval_id: approvalOf(mission), reason: 'no' }],
   'cmd.governance.withdraw': (mission) => [{ asked: gateway(), approval_id: approvalOf(mission) }],
+  'cmd.governance.review': (mission) => [{ asked: gateway(), review_id: reviewOf(mission), verdict: 'fine' }],
+  'cmd.evolution.grant': () => [
+    { asked: gateway(), capability: 'AUTONOMOUS_CHAIN', reason: 'now', sovereign: true, key_id: newId('key') },
+  ],
+  'cmd.evolution.revoke': () => [
+    { asked: gateway(), capability: 'AUTONOMOUS_CHAIN', reason: 'now', sovereign: true, key_id: newId('key') },
+  ],
   'cmd.vault.begin_upload': () => [{ sha256: DIGEST, size: 1 }],
   'cmd.vault.record': (mission) => [
     {
@@ -108,9 +116,18 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   'POST /v1/system/projections/{projection}/rebuild': () => [
     { path: '/v1/system/projections/mission.mission/rebuild', body: {} },
   ],
+  'POST /v1/reviews/{review_id}': (mission) => [
+    { path: `/v1/reviews/${reviewOf(mission)}`, body: { verdict: 'fine' } },
+  ],
+  'POST /v1/governance/capabilities/{capability}/grant': () => [capabilityRuling('grant')],
+  'POST /v1/governance/capabilities/{capability}/revoke': () => [capabilityRuling('revoke')],
 };
 const verb = ({ mission_id }: MissionDocument, name: string) => ({
   path: `/v1/engine/missions/${mission_id}/${name}`,
+  body: { reason: 'now' },
+});
+const capabilityRuling = (name: string) => ({
+  path: `/v1/governance/capabilities/AUTONOMOUS_CHAIN/${name}`,
   body: { reason: 'now' },
 });
 const ruling = (mission: MissionDocument, name: string) => ({

@@ -306,6 +306,79 @@ describe('a mission', () => {
     expect(after.stage).not.toBe('DORMANT');
   });
 
+  it('gives its count and XP back when a reviewer finds it not fine', async () => {
+    type Evolution = { count: number; xp: number; missions: { mission_id: string; reason: string; xp: number }[] };
+    const evolutionAt = async (position: string | null) =>
+      (await operator.get<Evolution>(`/v1/evolution?min_position=${position}`)).body;
+    const plan = { tasks: [echo('only', [], `reviewed ${Date.now()}`)] };
+    const created = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Say it', plan, rank: 'C' });
+    const { mission_id } = created.body;
+    await operator.until(mission_id, isEnded);
+    const open = await operator.get<Page<ReviewDocument>>(
+      `/v1/reviews?status=open&min_position=${created.headers.get('nexusmon-position')}`,
+    );
+    const review = open.body.data.find((one) => one.mission_id === mission_id);
+    const path = `/v1/reviews/${review?.review_id}`;
+    const unfounded = await operator.post<Problem>(path, { verdict: 'not_fine' });
+    expect([unfounded.status, unfounded.body.code]).toEqual([422, 'reason-required']);
+
+    let before = await evolutionAt(created.headers.get('nexusmon-position'));
+    const isReckoned = ({ missions }: Evolution) => missions.some((one) => one.mission_id === mission_id);
+    await eventually(async () => isReckoned((before = (await operator.get<Evolution>('/v1/evolution')).body)));
+    const body = { verdict: 'not_fine', reason: 'It says what nobody asked for' };
+    const given = await operator.post<ReviewDocument>(path, body);
+    expect([given.status, given.body]).toMatchObject([200, { status: 'reviewed', ...body }]);
+    const after = await evolutionAt(given.headers.get('nexusmon-position'));
+    expect([before.count - after.count, before.xp - after.xp].map((one) => Math.round(one * 10) / 10)).toEqual([
+      1, 9.6,
+    ]);
+    expect(after.missions.find((one) => one.mission_id === mission_id)).toMatchObject({
+      reason: 'taken_back',
+      xp: -4.8,
+    });
+    expect((await operator.post(path, body)).status).toBe(200);
+    const other = await operator.post<Problem>(path, { verdict: 'fine' });
+    expect([other.status, other.body.code]).toEqual([409, 'review-given']);
+    const { body: rest } = await operator.get<Page<ReviewDocument>>('/v1/reviews?status=open&limit=200');
+    expect(rest.data.some((one) => one.mission_id === mission_id)).toBe(false);
+  });
+
+  it('is not needed for a capability that the operator opens, or closes, with a reason', async () => {
+    type Standing = { capability: string; open: boolean; why: string };
+    const rule = (verb: string, headers: Record<string, string>, reason?: string) =>
+      operator.post<Standing & Problem>(`/v1/governance/capabilities/OPERATOR_FUSION/${verb}`, { reason }, headers);
+    expect((await rule('grant', {}, 'now')).body.code).toBe('operator-key-required');
+    expect((await rule('grant', key())).body.code).toBe('schema-violated');
+    for (const [verb, open] of [
+      ['grant', true],
+      ['revoke', false],
+    ] as const) {
+      const ruled = await rule(verb, key(), 'We agreed on it');
+      expect([ruled.status, ruled.body.open]).toEqual([200, open]);
+      const position = ruled.headers.get('nexusmon-position');
+      const { body } = await operator.get<Page<Standing>>(`/v1/governance/capabilities?min_position=${position}`);
+      const shown = body.data.find(({ capability }) => capability === 'OPERATOR_FUSION');
+      expect(shown).toMatchObject({ open, why: expect.stringContaining('We agreed on it') as string });
+    }
+  });
+
+  it('changes the stage as an event that says what it was decided on', async () => {
+    type Change = { from: string; to: string; count: number; mission_id: string };
+    const history = async () => (await operator.get<Page<Change>>('/v1/evolution/history')).body.data;
+    await eventually(async () => (await history()).length > 0);
+    const first = (await history()).at(-1);
+    expect(first).toMatchObject({ from: 'DORMANT', to: 'AWAKENING' });
+    expect(first?.count).toBeGreaterThanOrEqual(1);
+    const { body } = await operator.get<Page<{ mission_id: string; counts: boolean }>>(
+      '/v1/evolution/missions?counts=true&limit=200',
+    );
+    expect(body.data.some(({ mission_id }) => mission_id === first?.mission_id)).toBe(true);
+    const { body: tree } = await operator.get<{ stages: { stage: string; reached: boolean }[] }>('/v1/evolution/tree');
+    expect(tree.stages[1]).toMatchObject({ stage: 'AWAKENING', reached: true });
+    for (const path of ['certificates/RECALL', 'patchpacks'])
+      expect((await operator.get(`/v1/evolution/${path}`)).status).toBe(404);
+  });
+
   describe('is derived again from the log', () => {
     type Projection = Readonly<{
       name: string;

@@ -89,8 +89,10 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     });
     const { streams, health } = this;
     const list_sessions = sessionList(database, projections);
+    const keyOf = (actor: string) => keyring.forOwner(actor);
+    const parts = { sessions, list_sessions, services, in_flight, streams, health, keyOf };
     this.http = makeSurface({
-      routes: surfaceRoutes({ sessions, list_sessions, services, in_flight, streams, health }, version),
+      routes: surfaceRoutes(parts, version),
       origins,
       trusted_proxies: access.trusted_proxies,
       log: logger,

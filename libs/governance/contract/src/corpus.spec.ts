@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { checkCorpus } from '@nexusmon/event-log';
-import { approvalEvents, type ApprovalEvent } from './index.js';
+import { approvalEvents, reviewEvents, type ApprovalEvent, type ReviewEvent } from './index.js';
 
-type Examples = { [Name in ApprovalEvent['type']]: readonly Extract<ApprovalEvent, { type: Name }>['data'][] };
+type Recorded = ApprovalEvent | ReviewEvent;
+type Examples = { [Name in Recorded['type']]: readonly Extract<Recorded, { type: Name }>['data'][] };
 
 const operator = 'operator:owner';
 const requested = {
@@ -14,6 +15,15 @@ const requested = {
   reasons: ['policy-1: effective rank A', 'no worker is riskier than the effective rank'],
   expires_at: '2026-11-21T13:41:12.600Z',
 };
+
+const reviewed = {
+  review_id: 'rev_01a1f930-9303-7216-bbe4-f2d135a5cba8',
+  mission_id: requested.mission_id,
+  rank: 'C',
+  decisive_rule: 'rank',
+  flagged_at: requested.expires_at,
+  reviewed_by: operator,
+} as const;
 
 const examples: Examples = {
   ApprovalRequested: [
@@ -50,10 +60,16 @@ const examples: Examples = {
   ApprovalDenied: [{ denied_by: operator, reason: 'Not this week' }],
   ApprovalExpired: [{}],
   ApprovalWithdrawn: [{ withdrawn_by: operator, reason: 'Wrong folder' }, { withdrawn_by: 'service:governance' }],
+  ReviewGiven: [
+    { ...reviewed, verdict: 'not_fine', reason: 'The figures are those of another folder' },
+    { ...reviewed, verdict: 'fine' },
+  ],
 };
 
-describe('the recorded approval events', () => {
+describe('the recorded events of governance', () => {
   it('are read for ever, and change only by a new version', () => {
-    expect(checkCorpus(approvalEvents, join(import.meta.dirname, '../corpus'), examples)).toEqual([]);
+    expect(
+      checkCorpus({ ...approvalEvents, ...reviewEvents }, join(import.meta.dirname, '../corpus'), examples),
+    ).toEqual([]);
   });
 });

@@ -1,8 +1,19 @@
-import { actor, approval_id, asked, digest, mission_id, pageQuery, rank, text } from '@nexusmon/shared-contract';
+import {
+  actor,
+  approval_id,
+  asked,
+  digest,
+  mission_id,
+  pageQuery,
+  rank,
+  review_id,
+  text,
+} from '@nexusmon/shared-contract';
 import { task_id } from '@nexusmon/worker-contract';
 import { z } from 'zod';
 import { approval_status } from './approval.events.js';
 import { judgeRequest, permitAnswer, permitRequest, verdict } from './gate.js';
+import { review_status, review_verdict } from './review.events.js';
 
 export const requestApproval = z.strictObject({
   asked,
@@ -47,24 +58,25 @@ export const judgeReply = z.strictObject({ verdicts: z.array(verdict) });
 export const authorize = z.strictObject({ requests: z.array(permitRequest).max(256) });
 export const authorizeReply = z.strictObject({ answers: z.array(permitAnswer) });
 
-export const reviewDocument = z
-  .strictObject({
-    review_id: z.string(),
-    mission_id,
-    rank,
-    decisive_rule: z.string(),
-    status: z.enum(['open']),
-    flagged_at: z.string(),
-  })
-  .meta({ id: 'Review' });
-export type ReviewDocument = z.infer<typeof reviewDocument>;
-export const listReviews = z.strictObject({ ...pageQuery, min_position: z.string().optional() });
+export const giveReview = z.strictObject({
+  asked,
+  review_id,
+  verdict: review_verdict,
+  reason: text(1, 4_000).optional(),
+});
+export type GiveReview = z.infer<typeof giveReview>;
+export const listReviews = z.strictObject({
+  ...pageQuery,
+  status: review_status.optional(),
+  min_position: z.string().optional(),
+});
 
 export const GOVERNANCE_SUBJECTS = {
   request_approval: 'cmd.governance.request_approval',
   grant: 'cmd.governance.grant',
   deny: 'cmd.governance.deny',
   withdraw: 'cmd.governance.withdraw',
+  review: 'cmd.governance.review',
   judge: 'qry.governance.judge',
   authorize: 'qry.governance.authorize',
   get: 'qry.governance.get_approval',

@@ -2,3 +2,4 @@ export * from './approval.js';
 export * from './gate.js';
 export * from './permit.js';
 export * from './policy.js';
+export * from './review.js';

@@ -7,12 +7,14 @@ import { GovernanceDerivations } from './derivations.js';
 import { Gate } from './gate/gate.js';
 import { GateQueryHandler } from './gate/gate.query-handler.js';
 import { Signer } from './gate/signer.js';
+import { ReviewRequestHandler } from './review/review.request-handler.js';
+import { Reviews } from './review/reviews.js';
 import { ApprovalFigures } from './telemetry.js';
 
 /** Verdicts, permits, approvals and the list of what to review. */
 @Module({
   imports: [PlatformModule.forContext('governance')],
-  controllers: [ApprovalCommandHandler, ApprovalQueryHandler, GateQueryHandler],
-  providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Signer],
+  controllers: [ApprovalCommandHandler, ApprovalQueryHandler, GateQueryHandler, ReviewRequestHandler],
+  providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Reviews, Signer],
 })
 export class GovernanceServiceModule {}

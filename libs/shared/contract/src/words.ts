@@ -16,6 +16,7 @@ export const idOf = <Prefix extends string>(prefix: Prefix) =>
 
 export const mission_id = idOf('msn');
 export const approval_id = idOf('apr');
+export const review_id = idOf('rev');
 export const artifact_id = idOf('art');
 export const series_id = idOf('srs');
 export const session_id = idOf('ses');

@@ -47,6 +47,8 @@ export const PROBLEMS = {
   'not-found': meaning(404, 'Not found', 'Check the id; lists show what there is.'),
   'mission-not-found': meaning(404, 'There is no such mission', 'GET /v1/engine/missions lists them.'),
   'approval-not-found': meaning(404, 'There is no such approval', 'GET /v1/approvals lists them.'),
+  'review-not-found': meaning(404, 'There is no such review', 'GET /v1/reviews lists them.'),
+  'capability-not-found': meaning(404, 'There is no such capability', 'GET /v1/governance/capabilities lists them.'),
   'artifact-not-found': meaning(404, 'There is no such artifact', 'GET /v1/vault/artifacts lists them.'),
   'session-not-found': meaning(404, 'There is no such session', 'GET /v1/auth/sessions lists them.'),
   'projection-not-found': meaning(404, 'There is no such projection', 'GET /v1/system/projections lists them.'),
@@ -54,6 +56,7 @@ export const PROBLEMS = {
   'method-not-allowed': meaning(405, 'The route does not have this method', 'Use a method that Allow names.'),
   'illegal-transition': meaning(409, 'Not possible in the present state', 'Choose one of the verbs in possible.'),
   'approval-settled': meaning(409, 'The approval has been settled', 'A new run of the plan asks for a new approval.'),
+  'review-given': meaning(409, 'The review has been given', 'A review is given once; verdict says which way.'),
   'approval-mismatch': meaning(
     409,
     'The mission awaits another approval',

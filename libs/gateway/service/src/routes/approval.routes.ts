@@ -3,10 +3,11 @@ import {
   GOVERNANCE_SUBJECTS,
   listApprovals,
   listReviews,
+  review_verdict,
   reviewDocument,
 } from '@nexusmon/governance-contract';
 import { reasonBody, requiredReasonBody } from '@nexusmon/mission-contract';
-import { approval_id, text } from '@nexusmon/shared-contract';
+import { approval_id, review_id, text } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { defineRoute, type Route } from '../http/route.js';
@@ -51,7 +52,7 @@ const readRoutes = (services: Services): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/v1/reviews',
-    summary: 'List what was executed and flagged for review',
+    summary: 'List what was executed and flagged for review, the newest first',
     tag,
     policy: { access: 'operator' },
     query: listReviews,
@@ -80,6 +81,29 @@ const grantRoute = (services: Services, in_flight: CommandsInFlight): Route =>
       const command = commandOf(call, 'approval.grant', call.params.approval_id);
       const request = { asked: command.asked, ...call.params, ...call.body, sovereign: call.sovereign };
       return in_flight.run(command, async () => found(await services.ask(GOVERNANCE_SUBJECTS.grant, request)));
+    },
+  });
+
+const reviewBody = z
+  .strictObject({ verdict: review_verdict, reason: text(1, 4_000).optional().describe('Required for not_fine.') })
+  .meta({ id: 'GiveReview' });
+
+const reviewRoute = (services: Services, in_flight: CommandsInFlight): Route =>
+  defineRoute({
+    method: 'POST',
+    path: '/v1/reviews/{review_id}',
+    summary: 'Say whether a flagged mission was fine; what was not takes back what it gave to evolution',
+    tag,
+    policy: { access: 'operator' },
+    params: z.object({ review_id }),
+    body: reviewBody,
+    headers: ['Idempotency-Key'],
+    responses: { 200: { description: 'The review, given.', schema: reviewDocument } },
+    problems: ['operator-required', 'reason-required', 'review-given', 'log-read-only'],
+    handler: async (call) => {
+      const command = commandOf(call, 'review.give', call.params.review_id);
+      const request = { asked: command.asked, ...call.params, ...call.body };
+      return in_flight.run(command, async () => found(await services.ask(GOVERNANCE_SUBJECTS.review, request)));
     },
   });
 
@@ -112,4 +136,5 @@ export const approvalRoutes = (services: Services, in_flight: CommandsInFlight):
   grantRoute(services, in_flight),
   rulingRoute('deny', 'Deny an approval', services, in_flight),
   rulingRoute('withdraw', 'Withdraw an approval, or a grant that still cools off', services, in_flight),
+  reviewRoute(services, in_flight),
 ];

@@ -11,6 +11,7 @@ import { approvalRoutes } from './approval.routes.js';
 import { authRoutes, type ListSessions } from './auth.routes.js';
 import { withReference } from './docs.routes.js';
 import { eventRoutes } from './event.routes.js';
+import { evolutionRoutes, type KeyOf } from './evolution.routes.js';
 import { missionRoutes } from './mission.routes.js';
 import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
@@ -24,15 +25,17 @@ export type SurfaceParts = Readonly<{
   in_flight: CommandsInFlight;
   streams: EventStreams;
   health: Health;
+  keyOf: KeyOf;
 }>;
 
 export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Route[] => {
-  const { sessions, list_sessions, services, in_flight, streams, health } = parts;
+  const { sessions, list_sessions, services, in_flight, streams, health, keyOf } = parts;
   return withReference(
     [
       ...authRoutes(sessions, list_sessions),
       ...missionRoutes(services, in_flight),
       ...approvalRoutes(services, in_flight),
+      ...evolutionRoutes(services, in_flight, keyOf),
       ...vaultRoutes(services),
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),

@@ -4,7 +4,8 @@
 //   L2. Streams are counted: a session and a process have only so many.
 
 import { lockoutEvents, sessionEvents } from '@nexusmon/access-contract';
-import { approvalEvents } from '@nexusmon/governance-contract';
+import { grantEvents, stageEvents } from '@nexusmon/evolution-contract';
+import { approvalEvents, reviewEvents } from '@nexusmon/governance-contract';
 import { missionEvents } from '@nexusmon/mission-contract';
 import { artifactEvents } from '@nexusmon/vault-contract';
 import {
@@ -38,6 +39,9 @@ const RETRY_AFTER_SECONDS = '5';
 export const READABLE = [
   { context: 'mission', name: 'mission', events: missionEvents },
   { context: 'governance', name: 'approval', events: approvalEvents },
+  { context: 'governance', name: 'review', events: reviewEvents },
+  { context: 'evolution', name: 'stage', events: stageEvents },
+  { context: 'evolution', name: 'grant', events: grantEvents },
   { context: 'vault', name: 'artifact', events: artifactEvents },
   { context: 'access', name: 'session', events: sessionEvents },
   { context: 'access', name: 'lockout', events: lockoutEvents },

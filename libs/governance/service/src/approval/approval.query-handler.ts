@@ -1,18 +1,10 @@
 import { Controller } from '@nestjs/common';
-import {
-  getApproval,
-  GOVERNANCE_SUBJECTS,
-  listApprovals,
-  listReviews,
-  type ApprovalDocument,
-  type ReviewDocument,
-} from '@nexusmon/governance-contract';
+import { getApproval, GOVERNANCE_SUBJECTS, listApprovals, type ApprovalDocument } from '@nexusmon/governance-contract';
 import { toDocument, type ExistingApproval } from '@nexusmon/governance-domain';
 import { Handle } from '@nexusmon/messaging';
 import { Database, Projections, readPage, type PageAnswer } from '@nexusmon/projections';
 import type { Page, Reply } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
-import { REVIEW_VIEW, reviewProjection, toReview } from '../review/review.projection.js';
 import { APPROVAL_VIEW, approvalProjection } from './approval.projection.js';
 import { Approvals } from './approvals.js';
 
@@ -44,14 +36,6 @@ export class ApprovalQueryHandler {
       item: (row) => toDocument(row['state'] as ExistingApproval),
     });
     return this.answered(answer, approvalProjection.name);
-  }
-
-  @Handle(GOVERNANCE_SUBJECTS.reviews, listReviews)
-  async reviews({ limit, cursor, min_position }: z.infer<typeof listReviews>): Promise<Reply<Page<ReviewDocument>>> {
-    const unreached = await this.projections.unreached(reviewProjection.name, min_position);
-    if (unreached) return { kind: 'refused', refusal: unreached };
-    const page = { table: REVIEW_VIEW, order_column: 'flagged_position', limit, cursor, where: {}, item: toReview };
-    return this.answered(await readPage(this.database, page), reviewProjection.name);
   }
 
   private answered<Item>(answer: PageAnswer<Item>, projection: string): Reply<Page<Item>> {
