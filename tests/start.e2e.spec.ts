@@ -58,6 +58,13 @@ const refusedStart = async (args: string[], env: Record<string, string> = {}) =>
 const isAlive = (pid: number) =>
   existsSync(`/proc/${pid}`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
+/** The supervisor of a data folder. */
+const holderOf = async (data_dir: string): Promise<number> =>
+  (JSON.parse(await readFile(join(data_dir, 'lock'), 'utf8')) as { pid: number }).pid;
+
+/** Before 22.15 a process of Node's could not become another. */
+const AS_OLDER_NODE = '--import=data:text/javascript,delete%20process.execve';
+
 const createMission = async (client: Client) => {
   const body = {
     goal: 'outlive every end',
@@ -109,8 +116,9 @@ describe('a start', () => {
     const first = await start({ data_dir });
     const before = await first.run();
     const mission_id = await createMission(await first.operator());
-    const { pid } = JSON.parse(await readFile(join(data_dir, 'lock'), 'utf8')) as { pid: number };
-    process.kill(pid, 'SIGKILL');
+    // What was started has become the supervisor.
+    expect(await holderOf(data_dir)).toBe(first.pid);
+    process.kill(first.pid, 'SIGKILL');
 
     const second = await start({ data_dir });
     expect(Object.values(before.pids).filter(isAlive)).toEqual([]);
@@ -124,11 +132,12 @@ describe('a start', () => {
     await createMission(operator);
   });
 
-  it('stops when what started it is killed', async () => {
+  it('stops when what started it is killed, where that could not become the supervisor', async () => {
     const data_dir = await newFolder();
-    const product = await start({ data_dir });
+    const product = await start({ data_dir, env: { NODE_OPTIONS: AS_OLDER_NODE } });
     const { pids } = await product.run();
-    process.kill(product.supervisor_pid, 'SIGKILL');
+    expect(await holderOf(data_dir)).not.toBe(product.pid);
+    process.kill(product.pid, 'SIGKILL');
     const again = await start({ data_dir });
     expect(Object.values(pids).filter(isAlive)).toEqual([]);
     await createMission(await again.operator());

@@ -139,8 +139,9 @@ export class Product {
     return JSON.parse(await readFile(join(this.data_dir, 'run.json'), 'utf8')) as Run;
   }
 
-  get supervisor_pid(): number {
-    if (this.child.pid === undefined) throw new Error('the supervisor never started');
+  /** Of what was started. */
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error('the product never started');
     return this.child.pid;
   }
 

@@ -3,7 +3,8 @@
 //   T1. Each step runs only when what it makes is missing or out of date, and says how long it took.
 //   T2. Two starts at once from one clone never do the same step twice: one works, the other waits.
 //   T3. What a person can put right is said in one message; a stack trace is for our own faults.
-//   T4. It stays, hands signals on to the supervisor, and ends as the supervisor ends.
+//   T4. It becomes the supervisor, so that there is one process to signal and to wait for. Where Node cannot do that
+//       (before 22.15), it stays, hands signals on, and ends as the supervisor ends.
 //
 // No dependencies, and no syntax newer than Node 20's.
 
@@ -20,9 +21,10 @@ import { ensureProgram, PROGRAMS } from './programs.mjs';
 import { startProgress } from './progress.mjs';
 
 const NODE_WANTED = 24;
-const PARENT_CHECK_MS = 100;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
+/** Whoever started us; asked at once, because later it may have gone. */
+const PARENT = process.ppid;
 const ROOT = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '..', '..'));
 
 const readEnvironment = (root) => {
@@ -99,26 +101,30 @@ const prepare = async (environment, progress, children) => {
   return { node, binaries: { ...(nats_server ? { nats_server } : {}), ...(minio ? { minio } : {}) } };
 };
 
-/** npm that was killed cannot hand on a signal; its child then belongs to somebody else, and nobody could stop it. */
-const onOrphaned = (stop) => {
-  if (process.env.npm_lifecycle_event !== 'start') return;
-  const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && stop(), PARENT_CHECK_MS).unref();
+/** Its heap stays small, and so does what each of its threads would keep for itself. */
+const FLAGS = ['--max-old-space-size=80', '--max-semi-space-size=1'];
+const SMALL = { MALLOC_ARENA_MAX: '1' };
+
+const supervisorOf = (environment, settings) => ({
+  args: [...FLAGS, join(ROOT, 'tools', 'start', 'supervisor.mjs')],
+  env: { ...environment, ...SMALL, NEXUSMON_START: JSON.stringify(settings) },
+});
+
+/** npm that was killed cannot hand on a signal. A shell leaves alone what it has started, and so do we. */
+const becomeSupervisor = (node, environment, settings) => {
+  const parent = environment.npm_lifecycle_event === 'start' ? { parent: PARENT } : {};
+  const { args, env } = supervisorOf(environment, { ...settings, ...parent });
+  process.chdir(ROOT);
+  process.execve(node, [node, ...args], env);
 };
 
-const runSupervisor = (node, settings) =>
+const runSupervisor = (node, environment, settings) =>
   new Promise((resolve, reject) => {
-    const script = join(ROOT, 'libs', 'platform', 'stack', 'dist', 'supervisor-main.js');
-    const child = spawn(node, ['--max-old-space-size=80', '--max-semi-space-size=1', script], {
-      cwd: ROOT,
-      env: settings.environment,
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    });
+    const { args, env } = supervisorOf(environment, { ...settings, parent: process.pid });
+    const child = spawn(node, args, { cwd: ROOT, env, stdio: 'inherit' });
     for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
-    onOrphaned(() => child.kill('SIGTERM'));
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(signal === null ? code : 128 + os_constants.signals[signal]));
-    child.send(settings);
   });
 
 const start = async (began_at) => {
@@ -142,7 +148,8 @@ const start = async (began_at) => {
   for (const signal of SIGNALS) process.off(signal, interrupted);
   progress.end();
   const data_dir = realpathSync(options.data_dir);
-  return runSupervisor(node, { ...options, root: ROOT, data_dir, working_dir: typed, began_at, binaries, environment });
+  const settings = { ...options, root: ROOT, data_dir, working_dir: typed, began_at, binaries };
+  return (process.execve ? becomeSupervisor : runSupervisor)(node, environment, settings);
 };
 
 export const main = async () => {

@@ -32,8 +32,8 @@ import {
 } from './start-checks.js';
 import type { Held } from './state.js';
 
-const HELD_MAX = 20_000;
-const HELD_BYTES_MAX = 64 * 1024 * 1024;
+const HELD_MAX = 2_000;
+const HELD_BYTES_MAX = 8 * 1024 * 1024;
 /** What a held aggregate costs besides its state and what was added to it: ids, hashes, list of sequences. */
 const HELD_OVERHEAD_BYTES = 2_048;
 const RECHECK_PAUSE_MS = 100;

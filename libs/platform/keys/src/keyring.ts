@@ -57,7 +57,7 @@ const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const CACHE_KEYS_MAX = 20_000;
+const CACHE_KEYS_MAX = 4_000;
 const CACHE_TTL_MS = 60_000;
 const LOOKUP_KEYS_MAX = 1_000;
 

@@ -54,7 +54,8 @@ export interface Pool {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
-const IDLE_TIMEOUT_MS = 30_000;
+/** Each connection is a process of PostgreSQL's with some megabytes of its own. */
+const IDLE_TIMEOUT_MS = 10_000;
 
 /** Connection faults, shutting down, starting up, too many connections, out of memory or disk. */
 const AWAY = /^(08|53|57P)/;

@@ -15,6 +15,7 @@ import { readConfig, type Config } from '@nexusmon/config';
 import { FaultsPass, NatsServer } from '@nexusmon/messaging';
 import { createLogger, NestLog, startProcessMetrics, startTracing, type Logger } from '@nexusmon/telemetry';
 import { Health } from './health.js';
+import { startIdleCollection } from './idle-collection.js';
 import { OpsServer } from './ops-server.js';
 import { ProcessModule, type Fatal } from './process.module.js';
 import { ProcessRegistry } from './registry.js';
@@ -49,6 +50,7 @@ export const startService = async (
 ): Promise<RunningService> => {
   const tracing = startTracing({ service: name, ...config.traces });
   const endMetrics = startProcessMetrics();
+  const endCollection = startIdleCollection();
   const fatal: Fatal = {
     raise: (error) => {
       log.error({ msg: 'fatal', error });
@@ -73,6 +75,7 @@ export const startService = async (
     const finished = await within(stopInOrder(app), config.shutdown_ms);
     await app.get(OpsServer).close();
     endMetrics();
+    endCollection();
     await within(tracing.stop(), SPANS_FLUSH_MS);
     log.info({ msg: 'stopped', finished });
     log.flush();

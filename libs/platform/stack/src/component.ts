@@ -21,3 +21,6 @@ export type ComponentPlace = Readonly<{
 
 /** The first start of a component formats its store, and a start after a crash recovers it: both may take long. */
 export const READY_TIMEOUT_MS = 60_000;
+
+/** A question that is not answered by then is asked again. */
+export const PROBE_TIMEOUT_MS = 2_000;

@@ -2,8 +2,9 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { saysOk } from './ask.js';
 import { startChild, untilReady } from './child.js';
-import { READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
+import { PROBE_TIMEOUT_MS, READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
 import { replaceFile } from './files.js';
 import { permissionsOf, type ContextName } from './nats-permissions.js';
 
@@ -53,12 +54,14 @@ export const startNats = async (options: NatsOptions): Promise<Component> => {
     name: 'nats',
     command: binary,
     args: ['--config', config_file],
-    // Its garbage collector would let the heap double before it looks.
-    env: { GOMEMLIMIT: '128MiB' },
+    // Its garbage collector would let the heap double before it looks. A limit would be cheaper while the log is small,
+    // and would have it collect without end once what it holds of a large log has come near.
+    env: { GOGC: '75' },
     cwd: data_dir,
     log_file,
   });
-  const healthy = async () => (await fetch(`http://127.0.0.1:${monitor_port}/healthz?js-enabled-only=false`)).ok;
+  const health_url = `http://127.0.0.1:${monitor_port}/healthz?js-enabled-only=false`;
+  const healthy = () => saysOk(health_url, PROBE_TIMEOUT_MS);
   try {
     options.onStarted?.(child);
     await untilReady(child, healthy, READY_TIMEOUT_MS, options.signal);

@@ -10,15 +10,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { connect } from 'node:net';
 import { promisify } from 'node:util';
-import pg from 'pg';
 import { startChild, untilReady, type Child } from './child.js';
-import { READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
+import { PROBE_TIMEOUT_MS, READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
 import { StartFault } from './fault.js';
 import { readIfThere, replaceFile } from './files.js';
 import { canReach, postgresBinaries, postgresUser, sharedPlace, type PostgresUser } from './postgres-binaries.js';
 
-const PROBE_TIMEOUT_MS = 2_000;
 const COMPLAINT_LINES = 3;
 const CLUSTER = join('server', 'cluster');
 
@@ -31,6 +30,11 @@ const SETTINGS: Readonly<Record<string, string>> = {
   fsync: 'on',
   full_page_writes: 'on',
   shared_buffers: '32MB',
+  // Nothing is replicated, and the data is small enough to be read by whoever asks for it: no processes for either.
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_logical_replication_workers: '0',
+  io_method: 'sync',
   max_connections: '60',
   dynamic_shared_memory_type: 'posix',
   timezone: 'UTC',
@@ -120,25 +124,30 @@ const removeStaleLock = (cluster: string): void => {
   if (!command_line.includes(cluster)) rmSync(lock, { force: true });
 };
 
-const answers = async ({ port, user, password }: PostgresOptions): Promise<boolean> => {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    database: 'postgres',
-    user,
-    password,
-    connectionTimeoutMillis: PROBE_TIMEOUT_MS,
-  });
-  // A connection that breaks after it was made says so here; the probe has then failed already.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    await client.query('select 1');
-    return true;
-  } finally {
-    await client.end();
-  }
+const PROTOCOL_3_0 = 0x0003_0000;
+const ASKS_FOR_A_PASSWORD = 'R'.charCodeAt(0);
+
+/** What opens a connection: its length, the version of the protocol, and who wants to come in where. */
+const openingOf = (user: string): Buffer => {
+  const words = Buffer.from(`user\0${user}\0database\0postgres\0\0`);
+  const head = Buffer.alloc(8);
+  head.writeInt32BE(head.length + words.length, 0);
+  head.writeInt32BE(PROTOCOL_3_0, 4);
+  return Buffer.concat([head, words]);
 };
+
+/** As `pg_isready` finds out: one that still recovers says so, and one that takes connections asks for a password. */
+const answers = ({ port, user }: PostgresOptions): Promise<boolean> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(openingOf(user)));
+    socket.setTimeout(PROBE_TIMEOUT_MS, () => socket.destroy(new Error(`no answer within ${PROBE_TIMEOUT_MS} ms`)));
+    socket.once('error', reject);
+    socket.once('data', (said: Buffer) => {
+      resolve(said[0] === ASKS_FOR_A_PASSWORD);
+      socket.destroy();
+    });
+    socket.once('close', () => resolve(false));
+  });
 
 /** Asked to stop, it closes its connections and writes a checkpoint; late, it leaves recovery to the next start. */
 const stopper = (child: Child) => (grace_ms: number) => child.stop('SIGINT', grace_ms, 'SIGQUIT');

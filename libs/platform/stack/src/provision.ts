@@ -52,7 +52,7 @@ const missingStreams = async (manager: JetStreamManager, streams: number): Promi
 };
 
 /** Returns the number of event streams there are. */
-export const provisionLog = async (url: string, { user, password }: Credentials, asked: number): Promise<number> => {
+const provisionLog = async (url: string, { user, password }: Credentials, asked: number): Promise<number> => {
   if (!STREAM_COUNTS.includes(asked))
     throw new StartFault(`NEXUSMON_STREAMS is ${asked}; it can be ${STREAM_COUNTS.join(', ')}`);
   const connection = await connect({
@@ -149,7 +149,7 @@ const createDatabase = async (url: string, admin: Credentials, database: string)
 };
 
 /** A server of our own holds nothing but our database: nobody but `admin` has business elsewhere in it. */
-export const closeMaintenanceDatabase = async (url: string, admin: Credentials): Promise<void> => {
+const closeMaintenanceDatabase = async (url: string, admin: Credentials): Promise<void> => {
   const client = clientFor(url, admin, MAINTENANCE_DATABASE);
   await connected(client, () => client.query(`REVOKE CONNECT ON DATABASE ${MAINTENANCE_DATABASE} FROM PUBLIC`));
 };
@@ -166,7 +166,7 @@ const exists = async (url: string, admin: Credentials): Promise<boolean> => {
 };
 
 /** Returns the URL of our database, without credentials. The database is the one the URL names, else `nexusmon`. */
-export const provisionDatabase = async (server: string, admin: Credentials, secrets: Secrets): Promise<string> => {
+const provisionDatabase = async (server: string, admin: Credentials, secrets: Secrets): Promise<string> => {
   const url = new URL(server);
   if (databaseIn(server) === '') url.pathname = `/${DATABASE}`;
   const ours = url.toString();
@@ -178,11 +178,7 @@ export const provisionDatabase = async (server: string, admin: Credentials, secr
   return ours;
 };
 
-export const provisionBucket = async (
-  endpoint: string,
-  { user, password }: Credentials,
-  bucket: string,
-): Promise<void> => {
+const provisionBucket = async (endpoint: string, { user, password }: Credentials, bucket: string): Promise<void> => {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === 'https:';
   const { Client: S3Client } = await import('minio');
@@ -194,6 +190,26 @@ export const provisionBucket = async (
     secretKey: password,
   });
   if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket);
+};
+
+export type ProvisionOptions = Readonly<{
+  secrets: Secrets;
+  nats: Readonly<{ url: string; admin: Credentials; streams: number }>;
+  database: Readonly<{ url: string; admin: Credentials; is_ours: boolean }>;
+  /** Where there is no bucket yet, as far as is known. */
+  s3?: Readonly<{ endpoint: string; bucket: string }>;
+}>;
+
+export type Provisioned = Readonly<{ streams: number; database_url: string }>;
+
+export const provision = async ({ secrets, nats, database, s3 }: ProvisionOptions): Promise<Provisioned> => {
+  const [streams, database_url] = await Promise.all([
+    provisionLog(nats.url, nats.admin, nats.streams),
+    provisionDatabase(database.url, database.admin, secrets),
+    s3 && provisionBucket(s3.endpoint, secrets.s3, s3.bucket),
+  ]);
+  if (database.is_ours) await closeMaintenanceDatabase(database.url, database.admin);
+  return { streams, database_url };
 };
 
 /** What the last migration left written in the database. */

@@ -8,12 +8,13 @@
 //       look.
 
 import { join } from 'node:path';
+import { ask } from './ask.js';
 import { startChild, untilReady, type Child } from './child.js';
+import { PROBE_TIMEOUT_MS } from './component.js';
 import { hasCode } from './fault.js';
 import type { Running } from './keep-running.js';
 
 const READY_TIMEOUT_MS = 60_000;
-const PROBE_TIMEOUT_MS = 2_000;
 
 export type Service = Readonly<{ name: string; script: string; serves_gateway: boolean }>;
 
@@ -78,8 +79,8 @@ const UP = ['ok', 'read_only', 'degraded'];
 
 const standingOf = async (ops_port: number): Promise<Standing> => {
   const url = `http://127.0.0.1:${ops_port}/health`;
-  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-  return (await response.json()) as Standing;
+  const { text } = await ask(url, PROBE_TIMEOUT_MS);
+  return JSON.parse(text) as Standing;
 };
 
 /** Whatever the process had started itself ends with it: a new one must not find workers of the old one. */
@@ -100,7 +101,7 @@ export type RunningService = Running &
   }>;
 
 /** Without a bound V8 lets garbage grow with the machine's memory instead of collecting it; a service holds 100 MB. */
-const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16'];
+const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16', '--expose-gc'];
 /** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
 const MALLOC_ARENA_MAX = '2';
 

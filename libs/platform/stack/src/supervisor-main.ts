@@ -1,7 +1,6 @@
-// The process that `npm start` leaves running. Its settings come from the bootstrap over the IPC channel; when that
-// channel closes, the bootstrap is gone, and nobody could stop us any more: then we stop.
+// The process that `npm start` leaves running. When whoever would hand it signals has gone, nobody could stop it any
+// more: then it stops.
 
-import { once } from 'node:events';
 import { StartFault } from './fault.js';
 import { consoleReport, sayReadOnly, type Report } from './report.js';
 import { servicesOf } from './services.js';
@@ -9,6 +8,7 @@ import type { Settings } from './settings.js';
 import { supervise, type RunFile, type Stack } from './supervisor.js';
 
 const EXIT_FAULT = 1;
+const PARENT_CHECK_MS = 100;
 
 /** A reader of our output that went away must not end the stack. */
 const write = (line: string): void => {
@@ -46,16 +46,30 @@ const announce = (report: Report, { json, began_at }: Settings, stack: Stack): v
   if (!json) write(welcome(run));
 };
 
-const main = async (): Promise<void> => {
-  const [settings] = (await once(process, 'message')) as [Settings];
+export type Started = Settings &
+  Readonly<{
+    /** The process without which nobody could stop this one. */
+    parent?: number;
+  }>;
+
+/** A process whose parent has gone belongs to another. */
+const onOrphaned = (parent: number | undefined, stop: () => void): void => {
+  if (parent === undefined) return;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_CHECK_MS).unref();
+};
+
+const keepUp = async ({ parent, ...settings }: Started): Promise<void> => {
   const report = consoleReport(settings.json, write);
   const ending = new AbortController();
   const wanted = new Promise<string>((resolve) => {
     process.on('SIGINT', () => resolve('SIGINT'));
     process.on('SIGTERM', () => resolve('SIGTERM'));
     process.on('SIGHUP', () => resolve('SIGHUP'));
-    process.on('disconnect', () => resolve('the end of the process that started it'));
-    if (!process.connected) resolve('the end of the process that started it');
+    onOrphaned(parent, () => resolve('the end of the process that started it'));
   });
   void wanted.then((cause) => ending.abort(new StartFault(`stopped by ${cause}`)));
   try {
@@ -78,14 +92,16 @@ const explain = (error: unknown): string => {
   return `nexusmon: an unexpected fault\n${error instanceof Error ? error.stack : String(error)}`;
 };
 
-process.stdout.on('error', () => undefined);
-process.stderr.on('error', () => undefined);
-process.title = 'nexusmon supervisor';
-
-try {
-  await main();
-  process.exit(0);
-} catch (error) {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(EXIT_FAULT);
-}
+/** Ends the process: with 0 when it was stopped. */
+export const main = async (started: Started): Promise<never> => {
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  process.title = 'nexusmon supervisor';
+  try {
+    await keepUp(started);
+    return process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    return process.exit(EXIT_FAULT);
+  }
+};

@@ -62,7 +62,7 @@ const answers = (run: RunFile, name: string): Promise<unknown> => {
   if (name === 'standalone') return fetch(`${run.gateway_url}/health`);
   if (name === 'nats') return fetch(`${run.nats_monitor_url}/healthz`);
   if (name === 'minio') return fetch(`${run.s3_endpoint}/minio/health/live`);
-  return Promise.resolve(true); // The supervisor's own probe is a query.
+  return Promise.resolve(true); // The supervisor's own probe opens a connection.
 };
 
 const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<number> => {

@@ -21,12 +21,11 @@ import { FIRST_STARTS_MAX, keepRunning, type Kept, type Running } from './keep-r
 import { endLeftovers } from './leftovers.js';
 import { lockFolder, type FolderLock } from './lock.js';
 import { boundFiles, rotate, tail } from './log-files.js';
-import { migrate } from './migrations.js';
 import { bucketFolder, startMinio } from './minio.js';
 import { startNats } from './nats.js';
 import { CONTEXTS } from './nats-permissions.js';
 import { clusterOf, startPostgres } from './postgres.js';
-import { closeMaintenanceDatabase, provisionBucket, provisionDatabase, provisionLog } from './provision.js';
+import { startProvisioner, type Provisioner } from './provisioner.js';
 import { sayReadOnly, type Report } from './report.js';
 import { openRoster, type Roster } from './roster.js';
 import { operatorKeyFile, prepareSecrets, type Credentials, type Secrets } from './secrets.js';
@@ -95,6 +94,8 @@ const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
 const inSeconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
+const compiledIn = (root: string): string => join(root, 'node_modules', '.cache', 'nexusmon', 'compiled');
 
 const natsLogin = (secrets: Secrets, context: (typeof CONTEXTS)[number]): Credentials => {
   const { nats_user: user, nats_password: password } = secrets.contexts[context];
@@ -166,13 +167,13 @@ class Supervisor {
     });
     const operator_key_file = operatorKeyFile(data_dir, environment['OPERATOR_KEY'] || undefined);
 
+    const provisioner = this.startProvisioner();
     await this.startComponents(ports, secrets);
-    const addresses = await report.step('provision', () => this.provision(ports, secrets));
+    const addresses = await report.step('provision', () => this.provision(provisioner, ports, secrets));
     const handed = this.serviceEnvironment(addresses, secrets, operator_key_file);
-    if (services.length > 0) {
-      await report.step('migrate', () => this.migrate(addresses, secrets, handed));
-      await this.together(services.map((service, index) => () => this.startService(service, index, ports, handed)));
-    }
+    if (services.length > 0) await report.step('migrate', () => this.migrate(provisioner, addresses, secrets, handed));
+    await provisioner.end();
+    await this.together(services.map((service, index) => () => this.startService(service, index, ports, handed)));
     this.run = this.runFileOf(addresses, ports, secrets, operator_key_file);
     this.writeRunFile();
     return {
@@ -300,23 +301,37 @@ class Supervisor {
     });
   }
 
-  private async provision(ports: Ports, secrets: Secrets): Promise<Addresses> {
+  private startProvisioner(): Provisioner {
+    const { root, node, environment, services } = this.options;
+    const compiled = services.length > 0 ? { NODE_COMPILE_CACHE: compiledIn(root) } : {};
+    return startProvisioner({
+      node,
+      env: { ...compiled, ...handedThrough(environment) },
+      cwd: root,
+      log_file: this.logFile('provision'),
+      signal: this.ending.signal,
+    });
+  }
+
+  private async provision(provisioner: Provisioner, ports: Ports, secrets: Secrets): Promise<Addresses> {
     const { data_dir, environment } = this.options;
     const { nats_url, database_url, s3_endpoint } = this.outside;
     const nats = nats_url ?? `nats://127.0.0.1:${ports.nats}`;
     const s3 = s3_endpoint ?? `http://127.0.0.1:${ports.minio}`;
     const s3_bucket = environment['S3_BUCKET'] || DEFAULT_BUCKET;
     const monitor = nats_url === undefined ? `http://127.0.0.1:${ports.monitor}` : environment['NATS_MONITOR_URL'];
-    const database = database_url ?? `postgresql://127.0.0.1:${ports.postgres}`;
-    const [streams, provisioned] = await Promise.all([
-      provisionLog(nats, natsLogin(secrets, 'admin'), Number(environment['NEXUSMON_STREAMS'] || 1)),
-      provisionDatabase(database, databaseAdmin(secrets), secrets),
-      // Our own server keeps a bucket as a folder: one look spares a client and its first request.
-      s3_endpoint === undefined && existsSync(bucketFolder(join(data_dir, 'minio'), s3_bucket))
-        ? undefined
-        : provisionBucket(s3, secrets.s3, s3_bucket),
-    ]);
-    if (database_url === undefined) await closeMaintenanceDatabase(database, databaseAdmin(secrets));
+    // Our own server keeps a bucket as a folder: one look spares a client and its first request.
+    const has_bucket = s3_endpoint === undefined && existsSync(bucketFolder(join(data_dir, 'minio'), s3_bucket));
+    const { streams, database_url: provisioned } = await provisioner.provision({
+      secrets,
+      nats: { url: nats, admin: natsLogin(secrets, 'admin'), streams: Number(environment['NEXUSMON_STREAMS'] || 1) },
+      database: {
+        url: database_url ?? `postgresql://127.0.0.1:${ports.postgres}`,
+        admin: databaseAdmin(secrets),
+        is_ours: database_url === undefined,
+      },
+      ...(has_bucket ? {} : { s3: { endpoint: s3, bucket: s3_bucket } }),
+    });
     return {
       nats_url: nats,
       ...(monitor === undefined ? {} : { nats_monitor_url: monitor }),
@@ -327,9 +342,14 @@ class Supervisor {
     };
   }
 
-  private async migrate(addresses: Addresses, secrets: Secrets, environment: Record<string, string>): Promise<void> {
+  private async migrate(
+    provisioner: Provisioner,
+    addresses: Addresses,
+    secrets: Secrets,
+    environment: Record<string, string>,
+  ): Promise<void> {
     const { root, node, report } = this.options;
-    const outcome = await migrate({
+    const outcome = await provisioner.migrate({
       root,
       node,
       database_url: addresses.database_url,
@@ -350,7 +370,7 @@ class Supervisor {
     return {
       NEXUSMON_SHUTDOWN_MS: String(SERVICES_GRACE_MS - SERVICES_MARGIN_MS),
       // A restart is the quicker for what was compiled before.
-      NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'nexusmon', 'compiled'),
+      NODE_COMPILE_CACHE: compiledIn(root),
       ...handedThrough(environment),
       NODE_ENV: 'production',
       NEXUSMON_DATA: data_dir,

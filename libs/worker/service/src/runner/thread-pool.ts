@@ -1,8 +1,9 @@
 // The threads of one runner.
 //
 //   L1. Never more than `threads_max` live threads, so never more than that many tasks at once.
-//   L2. A few threads are kept; more are started, one by one, only when a task has waited for one. Short tasks so share
-//       a few warm threads, and a long one gets a thread to itself.
+//   L2. A few threads are kept while there is work; more are started, one by one, only when a task has waited for one.
+//       Short tasks so share a few warm threads, and a long one gets a thread to itself. When there is nothing to do,
+//       one stays warm: each costs some 25 MB.
 //   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows.
 
 import { taskFault } from './fault.js';
@@ -11,8 +12,9 @@ import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from 
 /** Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. */
 const START_AFTER_MS = 50;
 const GROWTH_CHECK_MS = 5;
-/** A thread beyond the kept ones ends when it had nothing to do for this long. */
-const IDLE_MS = 30_000;
+/** A thread that is not the last ends when it had nothing to do for this long. */
+const IDLE_MS = 10_000;
+const IDLE_THREADS = 1;
 
 export type PoolOptions = ThreadOptions & Readonly<{ threads_max: number; threads_kept: number }>;
 
@@ -131,7 +133,7 @@ export class ThreadPool {
     }
     this.idle.push(thread);
     const retire = () => {
-      if (this.threads.size > this.options.threads_kept) thread.end();
+      if (this.threads.size > IDLE_THREADS) thread.end();
     };
     this.retirements.set(thread, setTimeout(retire, IDLE_MS).unref());
     this.dispatch();
