@@ -1,4 +1,14 @@
-import { asked, category, json_object, mission_id, pageQuery, rank, text } from '@nexusmon/shared-contract';
+import {
+  actor,
+  asked,
+  category,
+  instant,
+  json_object,
+  mission_id,
+  pageQuery,
+  rank,
+  text,
+} from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import { workerManifest } from '@nexusmon/worker-contract';
 import { constraints, GOAL_LENGTH_MAX, plan } from './plan.js';
@@ -40,11 +50,26 @@ export const createMission = z.strictObject({
 const verb = { asked, mission_id, reason: text(1, 4_000).optional(), sovereign: z.boolean() };
 export const missionVerb = z.strictObject(verb);
 export const getMission = z.strictObject({ mission_id, min_position: z.string().optional() });
+/** Shorter words are looked for too, but a search must have one that narrows it down. */
+const SEARCH_WORD_LENGTH_MIN = 3;
+const search = text(1, 200)
+  .refine((words) => words.split(/\s+/).some((word) => word.length >= SEARCH_WORD_LENGTH_MIN), {
+    message: `one word must have ${SEARCH_WORD_LENGTH_MIN} characters or more`,
+  })
+  .describe('Words that the goal must have, each anywhere in it, in whatever case.');
 export const listMissions = z.strictObject({
   ...pageQuery,
   status: mission_status.optional(),
   category: category.optional(),
-  rank: rank.optional(),
+  rank: rank.optional().describe('As it was asked for, or scored.'),
+  effective_rank: rank.optional().describe('As the gate takes it.'),
+  requested_by: actor.optional(),
+  template: z.string().min(1).max(128).optional(),
+  tag: tag.optional(),
+  needs: z.enum(['approval', 'review']).optional().describe('Of a person.'),
+  created_from: instant.optional(),
+  created_before: instant.optional(),
+  search: search.optional(),
   min_position: z.string().optional(),
 });
 export const countMissions = z.strictObject({ min_position: z.string().optional() });

@@ -11,6 +11,7 @@ import { ApprovalRequests } from './mission/approval-requests.js';
 import { Endings } from './mission/endings.js';
 import { MissionCommandHandler } from './mission/mission.command-handler.js';
 import { MissionDocuments } from './mission/mission-documents.js';
+import { MissionList } from './mission/mission-list.js';
 import { MissionLog } from './mission/mission-log.js';
 import { MissionQueryHandler } from './mission/mission.query-handler.js';
 import { MissionTraces } from './mission/mission-traces.js';
@@ -33,6 +34,7 @@ import { Vault } from './vault/vault.client.js';
     Governance,
     MissionDerivations,
     MissionDocuments,
+    MissionList,
     MissionLog,
     Missions,
     MissionTraces,

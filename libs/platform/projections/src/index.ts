@@ -14,4 +14,4 @@ export * from './projections.js';
 export * from './rebuild.document.js';
 export { ReactorRunner, type Reactor } from './reactor.js';
 export { Store, Table, TableStore, type Key, type TableDefinition } from './store.js';
-export { readPage, type PageAnswer, type PageQuery } from './page.js';
+export { decodeCursor, encodeCursor, readPage, type PageAnswer, type PageQuery } from './page.js';

@@ -17,9 +17,10 @@ export type PageQuery<Item> = Readonly<{
 
 export type PageAnswer<Item> = Readonly<{ page: Page<Item> }> | Readonly<{ refusal: Refusal }>;
 
-const encode = (order: unknown) => Buffer.from(String(order)).toString('base64url');
+export const encodeCursor = (order: unknown): string => Buffer.from(String(order)).toString('base64url');
 
-const decode = (cursor: string): string | undefined => {
+/** Undefined for what is no cursor. */
+export const decodeCursor = (cursor: string): string | undefined => {
   const text = Buffer.from(cursor, 'base64url').toString('utf8');
   return /^[0-9]{1,18}$/.test(text) ? text : undefined;
 };
@@ -28,7 +29,7 @@ export const readPage = async <Item>(sql: Sql, query: PageQuery<Item>): Promise<
   const { table, order_column, limit, cursor, where, item } = query;
   for (const name of [table, order_column, ...Object.keys(where)])
     if (!NAME.test(name)) throw new TypeError(`${name} is not a name of ours`);
-  const after = cursor === undefined ? undefined : decode(cursor);
+  const after = cursor === undefined ? undefined : decodeCursor(cursor);
   if (cursor !== undefined && after === undefined)
     return { refusal: { code: 'malformed-cursor', detail: 'the cursor is not one of this list' } };
 
@@ -45,5 +46,5 @@ export const readPage = async <Item>(sql: Sql, query: PageQuery<Item>): Promise<
   );
   const shown = rows.slice(0, limit);
   const last = rows.length > limit ? shown.at(-1) : undefined;
-  return { page: { data: shown.map(item), next_cursor: last ? encode(last[order_column]) : null } };
+  return { page: { data: shown.map(item), next_cursor: last ? encodeCursor(last[order_column]) : null } };
 };

@@ -3,6 +3,7 @@
 //   P1. Rows hold only what events say: no clock, no serials, nothing random. Two runs over the same log give the same
 //       rows, and `digestTable` says so.
 
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf, type Aggregate, type RecordedEvent } from '@nexusmon/event-log';
 import type { Message, Rejection } from '@nexusmon/kernel';
 import type { Row } from './database.js';
@@ -47,6 +48,13 @@ export type AggregateMeta = Readonly<{
   last: RecordedEvent;
 }>;
 
+/** A row beside that of the state, under the same id: narrow where many are looked through. */
+export type BesideView<State> = Readonly<{
+  table: string;
+  /** Of the state and of what never changes, so that a row is written only when it becomes another. */
+  columns: (state: State, fixed: Pick<AggregateMeta, 'id' | 'created_at'>) => Row;
+}>;
+
 export type AggregateView<State, Command extends Message, Event extends Message, Refusal extends Rejection> = Readonly<{
   name: string;
   context: string;
@@ -56,6 +64,8 @@ export type AggregateView<State, Command extends Message, Event extends Message,
   id_column: string;
   /** The columns that are searched and sorted by. `before` is the row as it was, undefined for a new one. */
   columns: (state: State, meta: AggregateMeta, before: Row | undefined) => Row;
+  /** Each has the column of the id, as its key, and `created_position`. */
+  beside?: readonly BesideView<State>[];
   cached_max?: number;
 }>;
 
@@ -91,49 +101,52 @@ const hasEarlier = ({ commit }: OpenCommit): boolean => commit.previous !== '';
 
 type Folded<State> = { row: Row | undefined; state: State; last: OpenCommit; first: OpenCommit };
 
-/** Folds each aggregate with its own decider. */
-export const aggregateProjection = <State, Command extends Message, Event extends Message, Refusal extends Rejection>({
-  name,
-  context,
-  aggregate,
-  table,
-  id_column,
-  columns,
-  cached_max,
-}: AggregateView<State, Command, Event, Refusal>): Projection => {
-  const { initial, evolve } = aggregate.decider;
-  const rowOf = (id: string, { row, state, first, last }: Folded<State>): Row => {
-    const [began, ended] = [first.events[0], last.events.at(-1)];
-    if (!began || !ended) throw new RangeError(`a commit of ${id} has no events`);
-    const { correlationid: correlation_id, time: updated_at } = ended;
-    const created_at = row ? textOf(row['created_at']) : began.time;
-    const position_text = last.commit.position();
-    const born = row ? undefined : began;
-    const meta = {
-      id,
-      position: position_text,
-      created_at,
-      updated_at,
-      correlation_id,
-      born,
-      last: ended,
-    };
-    return {
-      [id_column]: id,
-      state,
-      created_position: Number(row?.['created_position'] ?? orderOf(first.commit)),
-      position: orderOf(last.commit),
-      position_text,
-      created_at,
-      updated_at,
-      ...columns(state, meta, row),
-    };
+type AnyView<State> = Pick<AggregateView<State, Message, Message, Rejection>, 'id_column' | 'columns' | 'beside'>;
+
+const rowOf = <State>(view: AnyView<State>, id: string, { row, state, first, last }: Folded<State>): Row => {
+  const [began, ended] = [first.events[0], last.events.at(-1)];
+  if (!began || !ended) throw new RangeError(`a commit of ${id} has no events`);
+  const { correlationid: correlation_id, time: updated_at } = ended;
+  const created_at = row ? textOf(row['created_at']) : began.time;
+  const position_text = last.commit.position();
+  const born = row ? undefined : began;
+  const meta = { id, position: position_text, created_at, updated_at, correlation_id, born, last: ended };
+  return {
+    [view.id_column]: id,
+    state,
+    created_position: Number(row?.['created_position'] ?? orderOf(first.commit)),
+    position: orderOf(last.commit),
+    position_text,
+    created_at,
+    updated_at,
+    ...view.columns(state, meta, row),
   };
+};
+
+/** Rows beside are written, never read: the state says what they were. */
+const putBeside = <State>(view: AnyView<State>, store: Store, row: Row, before: Row | undefined): void => {
+  const fixed = { id: textOf(row[view.id_column]), created_at: textOf(row['created_at']) };
+  for (const { table, columns } of view.beside ?? []) {
+    const made = columns(row['state'] as State, fixed);
+    if (before && isDeepStrictEqual(columns(before['state'] as State, fixed), made)) continue;
+    store.table(table).put({ [view.id_column]: fixed.id, created_position: row['created_position'], ...made });
+  }
+};
+
+/** Folds each aggregate with its own decider. */
+export const aggregateProjection = <State, Command extends Message, Event extends Message, Refusal extends Rejection>(
+  view: AggregateView<State, Command, Event, Refusal>,
+): Projection => {
+  const { name, context, aggregate, table, id_column, beside = [], cached_max } = view;
+  const { initial, evolve } = aggregate.decider;
   return {
     name,
     context,
     reads: [aggregate],
-    tables: [{ name: table, key: [id_column], ...(cached_max === undefined ? {} : { cached_max }) }],
+    tables: [
+      { name: table, key: [id_column], ...(cached_max === undefined ? {} : { cached_max }) },
+      ...beside.map((one) => ({ name: one.table, key: [id_column] as const, cached_max: 1 })),
+    ],
     on: async (commits, store) => {
       const rows = store.table(table);
       const own = commits.filter(
@@ -150,7 +163,11 @@ export const aggregateProjection = <State, Command extends Message, Event extend
         const state = each.events.reduce((sum, event) => evolve(sum, messageOf(event) as Event), before);
         folded.set(id, { row, state, first: known?.first ?? each, last: each });
       }
-      for (const [id, one] of folded) rows.put(rowOf(id, one));
+      for (const [id, one] of folded) {
+        const row = rowOf(view, id, one);
+        rows.put(row);
+        putBeside(view, store, row, one.row);
+      }
     },
   };
 };

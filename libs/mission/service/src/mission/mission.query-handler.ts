@@ -10,13 +10,14 @@ import {
   type MissionDocument,
   type WorkersAndTemplates,
 } from '@nexusmon/mission-contract';
-import { templates, toDocument, type ExistingMission } from '@nexusmon/mission-domain';
-import { Database, Projections, readPage } from '@nexusmon/projections';
+import { templates } from '@nexusmon/mission-domain';
+import { Projections } from '@nexusmon/projections';
 import type { Page, Reply } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import { WorkerCatalog } from '../planning/catalog.js';
-import { MISSION_VIEW, missionProjection } from './mission.projection.js';
+import { MalformedCursor, MissionList } from './mission-list.js';
+import { missionProjection } from './mission.projection.js';
 import { Missions } from './missions.js';
 
 @Controller()
@@ -25,7 +26,7 @@ export class MissionQueryHandler {
     private readonly missions: Missions,
     private readonly dispatcher: Dispatcher,
     private readonly catalog: WorkerCatalog,
-    private readonly database: Database,
+    private readonly missionList: MissionList,
     private readonly projections: Projections,
   ) {}
 
@@ -37,29 +38,26 @@ export class MissionQueryHandler {
 
   @Handle(MISSION_SUBJECTS.list, listMissions)
   async list(query: z.infer<typeof listMissions>): Promise<Reply<Page<MissionDocument>>> {
-    const { limit, cursor, status, category, rank, min_position } = query;
+    const { min_position, ...wanted } = query;
     const unreached = await this.projections.unreached(missionProjection.name, min_position);
     if (unreached) return { kind: 'refused', refusal: unreached };
-    const answer = await readPage(this.database, {
-      table: MISSION_VIEW,
-      order_column: 'created_position',
-      limit,
-      cursor,
-      where: { status, category, effective_rank: rank },
-      item: (row) => toDocument(row['state'] as ExistingMission),
-    });
-    return 'refusal' in answer ? { kind: 'refused', refusal: answer.refusal } : this.answered(answer.page);
+    // Read before the rows, so that it never claims more than they hold.
+    const position = this.position();
+    try {
+      return this.answered(await this.missionList.page(wanted), position);
+    } catch (error) {
+      if (!(error instanceof MalformedCursor)) throw error;
+      return { kind: 'refused', refusal: { code: 'malformed-cursor', detail: error.message } };
+    }
   }
 
   @Handle(MISSION_SUBJECTS.count, countMissions)
   async count({ min_position }: z.infer<typeof countMissions>): Promise<Reply<MissionCounts>> {
     const unreached = await this.projections.unreached(missionProjection.name, min_position);
     if (unreached) return { kind: 'refused', refusal: unreached };
-    const { rows } = await this.database.query<{ status: string; count: string }>(
-      `select status, count(*) as count from ${MISSION_VIEW} group by status order by status`,
-    );
-    const by_status = Object.fromEntries(rows.map(({ status, count }) => [status, Number(count)]));
-    return this.answered({ by_status, ...this.dispatcher.figures });
+    const position = this.position();
+    const by_status = await this.missionList.countByStatus();
+    return this.answered({ by_status, ...this.dispatcher.figures }, position);
   }
 
   @Handle(MISSION_SUBJECTS.workers, listWorkers)
@@ -68,12 +66,11 @@ export class MissionQueryHandler {
     return Promise.resolve(this.answered({ workers: [...this.catalog.manifests], templates: known }));
   }
 
-  private answered<Body>(body: Body): Reply<Body> {
-    return {
-      kind: 'done',
-      changed: false,
-      position: this.projections.checkpointPosition(missionProjection.name),
-      body,
-    };
+  private position(): string {
+    return this.projections.checkpointPosition(missionProjection.name);
+  }
+
+  private answered<Body>(body: Body, position = this.position()): Reply<Body> {
+    return { kind: 'done', changed: false, position, body };
   }
 }
