@@ -1,5 +1,6 @@
 import { benchLog } from './log.mjs';
 import { Product } from './product.mjs';
+import { gets, reads, rebuild, seed } from './volume.mjs';
 
 const IN_FLIGHT = 64;
 const MIB_COUNT = 10_000;
@@ -104,6 +105,7 @@ const option = (options, name, fallback) => {
 
 export const runBench = async (options) => {
   const count = Number(option(options, '--missions', 3_000));
+  const volume = Number(option(options, '--volume', 100_000));
   const only = option(options, '--only', undefined);
   const row = (name, value, target) =>
     console.log(`${name.padEnd(52)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)}   ${target}`);
@@ -111,7 +113,7 @@ export const runBench = async (options) => {
   console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
 
   if (wants('log')) await benchLog(row, inFlight, quantile);
-  if (!['missions', 'starts', 'memory', 'reads'].some(wants)) return;
+  if (!['missions', 'starts', 'memory', ...AT_VOLUME].some(wants)) return;
   let product = await Product.start();
   try {
     row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
@@ -123,7 +125,17 @@ export const runBench = async (options) => {
       product = await Product.start(product.data_dir);
       row('npm start, second time', product.start_ms / 1_000, '≤ 5 s');
     }
+    if (AT_VOLUME.some(wants)) await atVolume(product, volume, wants, row);
   } finally {
     await product.remove();
   }
+};
+
+const AT_VOLUME = ['reads', 'get', 'rebuild'];
+/** Last: what it leaves in the log would weigh on the other figures. */
+const atVolume = async (product, volume, wants, row) => {
+  const ids = await seed(product, volume, row, inFlight);
+  if (wants('reads')) await reads(product, row, inFlight, quantile);
+  if (wants('get')) await gets(product, ids, row, inFlight, quantile);
+  if (wants('rebuild')) await rebuild(product, row, quantile);
 };

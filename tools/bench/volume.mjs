@@ -1,0 +1,169 @@
+// Reads and rebuilds at volume: missions that have had their day are appended through the log's own library, and reach
+// the views through the projections of the running product.
+
+import { createSecretKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const from = (name) => import(new URL(`../../libs/${name}.js`, import.meta.url));
+const SEED_IN_FLIGHT = 64;
+const EACH = 60;
+const MIXED_IN_FLIGHT = 8;
+
+const openLog = async (product) => {
+  const { EventLog } = await from('platform/event-log/dist/index');
+  const { connectNats, inboxPrefixOf, RequestMux } = await from('platform/messaging/dist/index');
+  const { Keyring } = await from('platform/keys/dist/index');
+  const { Database } = await from('platform/projections/dist/index');
+  const { silentLogger } = await from('platform/telemetry/dist/index');
+  const secrets = JSON.parse(readFileSync(join(product.data_dir, 'secrets', 'mission.json'), 'utf8'));
+  const { nats_user: user, nats_password: password, database_user, database_password, wrap_key } = secrets;
+  const { nats_url, nats_monitor_url, database_url } = product.run;
+  const url = new URL(nats_url);
+  const connection = await connectNats({ url: `nats://${url.host}`, user, password, name: 'bench' }, silentLogger());
+  const credentials = { url: database_url, user: database_user, password: database_password };
+  const database = await Database.open({ ...credentials, connections_max: 2, name: 'bench' });
+  const keyring = new Keyring({ sql: database, wrap_key: createSecretKey(wrap_key, 'base64'), pool_size: 512 });
+  const log = new EventLog({
+    connection,
+    mux: new RequestMux(connection, inboxPrefixOf(user)),
+    keyring,
+    monitor: { monitor_url: nats_monitor_url },
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  const status = await log.start();
+  if (!status.writable) throw new Error(status.reason);
+  return { log, keyring, close: () => Promise.all([connection.close(), database.close()]) };
+};
+
+export const seed = async (product, volume, row, inFlight) => {
+  const { appendPastMission } = await from('mission/service/dist/mission/past-missions.fixture');
+  const { log, keyring, close } = await openLog(product);
+  const began = performance.now();
+  const ids = [];
+  let position = '';
+  await inFlight(volume, SEED_IN_FLIGHT, async (index) => {
+    const past = await appendPastMission(log, keyring, index);
+    if (index % 100 === 99) ids.push(past.mission_id);
+    position = past.position;
+  });
+  await close();
+  const seconds = (performance.now() - began) / 1_000;
+  for (;;) {
+    const list = await product.call('GET', `/v1/engine/missions?limit=1&min_position=${encodeURIComponent(position)}`);
+    if (list.status === 200) break;
+    if (list.status !== 504) throw new Error(`the list: ${list.status} ${JSON.stringify(list.body)}`);
+  }
+  row(`${volume} missions appended, per second`, volume / seconds, '/s');
+  row('  the views had them after', (performance.now() - began) / 1_000 - seconds, 's more');
+  return ids;
+};
+
+/** `place` is drawn anew for each request. */
+const queries = (times) => {
+  const at = (share) => times[Math.floor(share * (times.length - 1))];
+  return {
+    'newest first': () => 'limit=50',
+    'limit=200': () => 'limit=200',
+    'status=failed': () => 'status=failed',
+    'category and rank': () => 'category=coin&rank=B',
+    'requested_by and status': () => 'requested_by=operator:lin&status=cancelled',
+    tag: (place) => `tag=batch-${place % 500}`,
+    'needs=review': () => 'needs=review',
+    'needs=approval (none)': () => 'needs=approval',
+    'created range': (place) =>
+      `created_from=${at((place % 90) / 100)}&created_before=${at((place % 90) / 100 + 0.05)}`,
+    'search, frequent words': () => 'search=survey licences',
+    'search, rare word': (place) => `search=${encodeURIComponent(`round ${place * 37}`)}`,
+    'search, nothing': () => 'search=unfindable',
+    'search and filters': () => 'search=invoices&status=completed&category=forge&rank=E&needs=review',
+    'search, filters and range': (place) =>
+      `search=tokyo%20backups&status=failed&created_from=${at((place % 50) / 100)}&created_before=${at(0.9)}`,
+  };
+};
+
+const timesIn = async (product) => {
+  const times = [];
+  for (let cursor = ''; times.length < 2_000;) {
+    const { body } = await product.call('GET', `/v1/engine/missions?limit=200${cursor}`);
+    times.unshift(...body.data.map(({ created_at }) => created_at).toReversed());
+    if (body.next_cursor === null) break;
+    cursor = `&cursor=${body.next_cursor}`;
+  }
+  return times;
+};
+
+export const reads = async (product, row, inFlight, quantile) => {
+  const list = async (query) => {
+    const { status, body } = await product.call('GET', `/v1/engine/missions?${query}`);
+    if (status !== 200) throw new Error(`${query}: ${status} ${JSON.stringify(body)}`);
+    return body;
+  };
+  const kinds = queries(await timesIn(product));
+  for (const [name, queryOf] of Object.entries(kinds)) {
+    const took = await inFlight(EACH, 1, (place) => list(queryOf(place)));
+    const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => quantile(took, share).toFixed(1));
+    row(`  ${name}: p50 ${p50}, p99 ${p99}, p95`, Number(p95), '≤ 50 ms');
+  }
+  const all = Object.values(kinds);
+  const before = total(product.cpu());
+  const mixed = await inFlight(EACH * all.length, MIXED_IN_FLIGHT, (place) => list(all[place % all.length](place)));
+  row(`lists, filters and searches mixed, ${MIXED_IN_FLIGHT} in flight, p95`, quantile(mixed, 0.95), 'ms');
+  row('  CPU per request, everything', ((total(product.cpu()) - before) * 1_000) / (EACH * all.length), 'ms');
+  let cursor = '';
+  const paged = await inFlight(200, 1, async () => {
+    const { next_cursor } = await list(`limit=50${cursor}`);
+    cursor = next_cursor === null ? '' : `&cursor=${next_cursor}`;
+  });
+  row('  paging on, p95', quantile(paged, 0.95), '≤ 50 ms');
+};
+
+const total = (figures) => Object.values(figures).reduce((sum, value) => sum + value, 0);
+
+/** One mission over and over by many, and many missions in turn. */
+export const gets = async (product, ids, row, inFlight, quantile) => {
+  const get = async (index) => {
+    const { status } = await product.call('GET', `/v1/engine/missions/${ids[index % ids.length]}`);
+    if (status !== 200) throw new Error(`GET answered ${status}`);
+  };
+  const COUNT = 20_000;
+  await inFlight(4_000, 64, get);
+  const before = product.cpu();
+  const began = performance.now();
+  const took = await inFlight(COUNT, 64, get);
+  const seconds = (performance.now() - began) / 1_000;
+  const used = Object.entries(product.cpu()).map(([name, cpu]) => [name, ((cpu - before[name]) * 1_000) / COUNT]);
+  row('GET one mission, 64 connections', COUNT / seconds, '≥ 3,000 /s');
+  row('  p99', quantile(took, 0.99), 'ms');
+  for (const [name, ms] of used) row(`  CPU per request, ${name}`, ms, 'ms');
+};
+
+export const rebuild = async (product, row, quantile) => {
+  const { body: projections } = await product.call('GET', '/v1/system/projections');
+  for (const { name } of projections.data) {
+    const path = `/v1/system/projections/${name}`;
+    const before = total(product.cpu());
+    const began = performance.now();
+    const begun = await product.call('POST', `${path}/rebuild`, {});
+    if (begun.status !== 202) throw new Error(`${name}: ${begun.status} ${JSON.stringify(begun.body)}`);
+    const read = [];
+    let document = begun.body.rebuild;
+    while (document.status === 'running') {
+      const asked = performance.now();
+      await product.call('GET', '/v1/engine/missions?limit=1');
+      read.push(performance.now() - asked);
+      document = (await product.call('GET', path)).body.rebuild;
+      await new Promise((wake) => setTimeout(wake, 50));
+    }
+    if (document.status !== 'equal') throw new Error(`${name}: ${JSON.stringify(document)}`);
+    if (document.events < 10_000) continue;
+    row(`rebuild of ${name}: events/s, to the swap`, document.events_per_second, '≥ 20,000 /s');
+    row('  reading and folding alone', document.read_events_per_second ?? 0, '/s');
+    row('  events', document.events, '');
+    row('  CPU per 1,000 events, everything', ((total(product.cpu()) - before) * 1e6) / document.events, 'ms');
+    row('  until it was swapped', (performance.now() - began) / 1_000, 's');
+    row('  slowest list meanwhile', quantile(read, 1), 'ms');
+  }
+};
