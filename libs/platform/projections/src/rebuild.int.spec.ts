@@ -176,7 +176,7 @@ describe('a rebuild', () => {
     expect(await totals(next)).toEqual(await folded());
   }, 60_000);
 
-  it('keeps keys, indexes, storage and their names (H2), and touches views of its own schema only (H1)', async () => {
+  it('keeps keys, indexes, storage and their names (H2), and touches derived tables of its own schema only (H1)', async () => {
     const { database } = derivation;
     const shape = async () => {
       const { rows } = await database.query(
@@ -190,8 +190,10 @@ describe('a rebuild', () => {
     expect(before.length).toBeGreaterThan(1);
     expect(await rebuilt(derivation)).toMatchObject({ swapped: true });
     expect(await shape()).toEqual(before);
-    for (const name of ['checkpoint', 'absent_view', 'rebuild', 'tally_view; drop'])
+    for (const name of ['checkpoint', 'absent_view', 'rebuild', 'migration', 'tally_view; drop'])
       for (const does of ['begin', 'index', 'swap', 'drop'])
-        await expect(database.query(`select mission.shadow_${does}($1)`, [[name]])).rejects.toThrow('is not a view');
+        await expect(database.query(`select mission.shadow_${does}($1)`, [[name]])).rejects.toThrow(
+          'is not a derived table',
+        );
   }, 60_000);
 });

@@ -1,9 +1,9 @@
 // Shadow tables: where a projection is built again beside the one in force.
 //
 // A context's role may make no tables, so `admin` leaves functions behind that make, index, swap and drop copies of
-// that context's own views, and can do nothing else. They act with the rights of their owner.
+// that context's own derived tables, and can do nothing else. They act with the rights of their owner.
 //
-//   H1. Nothing but a view of the function's own schema is touched.
+//   H1. Nothing but a derived table of the function's own schema is touched.
 //   H2. A shadow has the columns, keys, indexes and storage of the table in force, under the same names: what a later
 //       migration says holds for either.
 //   H3. A swap moves every table of a projection in the transaction of whoever calls it.
@@ -14,6 +14,9 @@ export const shadowSchema = (schema: string): string => `${schema}_shadow`;
 /** Where a table goes that turned out to hold something else than its log. */
 export const oldSchema = (schema: string): string => `${schema}_old`;
 
+/** Not derived by a projection. */
+const KEPT = ['checkpoint', 'rebuild', 'migration'].map((name) => `'${name}'`).join(', ');
+
 /** `one` is the loop's table in every function. */
 const forEach = (schema: string, name: string, body: string): string => `
 create or replace function ${schema}.${name}(names text[]) returns void
@@ -21,8 +24,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $func
 declare one text; found record; options text;
 begin
   foreach one in array names loop
-    if one !~ '^[a-z_]+_view$' or to_regclass(format('${schema}.%I', one)) is null then
-      raise exception '% is not a view of ${schema}', one;
+    if one !~ '^[a-z_]+$' or one = any(array[${KEPT}]) or to_regclass(format('${schema}.%I', one)) is null then
+      raise exception '% is not a derived table of ${schema}', one;
     end if;${body}
   end loop;
 end $function$;`;
