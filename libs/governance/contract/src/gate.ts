@@ -21,7 +21,7 @@ export const verdictClaims = z.strictObject({
   halt_epoch: z.int(),
   decided_at: instant,
 });
-/** `signature`: Ed25519 over the canonical JSON of `claims`, base64url. */
+/** `signature`: Ed25519 over the canonical JSON of `claims`, alone or in a batch: see signatures.ts of `keys`. */
 export const verdict = z.strictObject({ claims: verdictClaims, signature: z.string() });
 export type Verdict = z.infer<typeof verdict>;
 

@@ -13,7 +13,12 @@ const effect_digest = 'e73205d8eeacbf81737c6668e6d677267d3e954983b22e4e477b986bd
 const fingerprint = '45b7e7932de1775f8d44c08c27e075123a4a1921946bce381afb6e636fd658ad';
 const worker_digest = '082acb69925ef9cead321b7f5bb2513efa02f9f7bc1dcd20adb31be598e44b51';
 const input_digest = '48208f9428d64634bd8e28ff345bf0eab60d53c18fa2fbdb0b9bc1e84df2b5f6';
-const signature = 'OnfKD4lMs_6iBFZ6Nnf1HkTiG-3GV9C3f6BYXgPgym2AGpygoU90l5_6zA3xLSl7BrWrg-KJnWYb1-d854P9Bw';
+/** Of a batch of three. */
+const signature = [
+  'U6ZRat38DD9XLOv5JNE_iZMUDFoiSZjVCyJK2p23jcO16jeoO2X03M0MXLRP9_23cTpsAgadhaGrlRmN1o9wDw',
+  'rC-yZeyQF9j_j9ztFdtcKmipQPfGPqt13z0CObT3E4s0',
+  'rT5biU24-mQ2J2uOKHLBixC7l4CmA8PD8oGa0WegpGUw',
+].join('.');
 const operator = 'operator:owner';
 const task_id = 'compose';
 

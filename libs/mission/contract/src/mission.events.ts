@@ -9,6 +9,7 @@ import {
   json_object,
   mission_id,
   rank,
+  sameShape,
   sealed,
   text,
   type Catalogue,
@@ -79,7 +80,8 @@ export const missionFailure = z.strictObject({
 export const missionEvents = {
   MissionCreated: { versions: [missionCreatedV1, missionCreatedV2], upcasts: [unchanged] },
   MissionPlanned: { versions: [missionPlannedV1, missionPlannedV2], upcasts: [unchanged] },
-  MissionGated: firstVersion(z.strictObject({ verdict, approval_id: approval_id.optional() })),
+  /** Since version 2 the verdict's signature may be that of a batch. */
+  MissionGated: sameShape(z.strictObject({ verdict, approval_id: approval_id.optional() })),
   MissionHeld: firstVersion(z.strictObject({})),
   /** `run` was asked for: what holds the mission from now on is the gate alone. */
   MissionHoldLifted: firstVersion(z.strictObject({})),
@@ -108,7 +110,8 @@ export const missionEvents = {
       reason: reason.optional(),
     }),
   ),
-  TaskClaimed: firstVersion(
+  /** Since version 2 the permit's signature may be that of a batch. */
+  TaskClaimed: sameShape(
     z.strictObject({ task_id, attempt, runner_id, input_digest: digest, permit, deadline: instant }),
   ),
   TaskGated: firstVersion(

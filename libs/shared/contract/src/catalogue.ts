@@ -17,6 +17,12 @@ export const firstVersion = <Schema extends z.ZodObject>(schema: Schema) => ({
   upcasts: [],
 });
 
+/** Same fields, another meaning: what is written from now on is told from what was written before. */
+export const sameShape = <Schema extends z.ZodObject>(schema: Schema) => ({
+  versions: [schema, schema] as [Schema, Schema],
+  upcasts: [(data: Record<string, unknown>) => data],
+});
+
 type Latest<Versions extends readonly unknown[]> = Versions extends readonly [...unknown[], infer Last] ? Last : never;
 
 /** The events of a catalogue as a decider sees them: a union over `type`, opened and in their latest version. */

@@ -38,6 +38,6 @@ export const permitClaims = z.strictObject({
 });
 export type PermitClaims = z.infer<typeof permitClaims>;
 
-/** `signature`: Ed25519 over the canonical JSON of `claims`, base64url. */
+/** `signature`: Ed25519 over the canonical JSON of `claims`, alone or in a batch: see signatures.ts of `keys`. */
 export const permit = z.strictObject({ claims: permitClaims, signature: z.string() });
 export type Permit = z.infer<typeof permit>;

@@ -18,19 +18,19 @@ export class GateQueryHandler {
 
   @Handle(GOVERNANCE_SUBJECTS.judge, judge)
   async judge({ requests }: z.infer<typeof judge>): Promise<Reply<z.infer<typeof judgeReply>>> {
-    const verdicts = requests.map(({ traceparent, ...facts }) =>
+    const claims = requests.map(({ traceparent, ...facts }) =>
       withRemoteSpan(traceparent, 'judge', { mission_id: facts.mission_id }, () => this.gate.judge(facts)),
     );
-    return answered({ verdicts: await Promise.all(verdicts) });
+    return answered({ verdicts: this.gate.sign(await Promise.all(claims)) });
   }
 
   @Handle(GOVERNANCE_SUBJECTS.authorize, authorize)
   async authorize({ requests }: z.infer<typeof authorize>): Promise<Reply<z.infer<typeof authorizeReply>>> {
-    const answers = requests.map(({ traceparent, ...request }) => {
+    const rulings = requests.map(({ traceparent, ...request }) => {
       const { mission_id, task_id, attempt } = request.effect;
       const attributes = { mission_id, task_id, attempt };
       return withRemoteSpan(traceparent, 'permit', attributes, () => this.gate.permit(request));
     });
-    return answered({ answers: await Promise.all(answers) });
+    return answered({ answers: this.gate.signPermits(await Promise.all(rulings)) });
   }
 }

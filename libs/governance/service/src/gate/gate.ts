@@ -7,13 +7,17 @@ import { secondsAfter } from '@nexusmon/kernel';
 import type { JudgeRequest, PermitAnswer, PermitRequest, Verdict } from '@nexusmon/governance-contract';
 import { FIRST_POLICY, judge, permitRuling, type Approval } from '@nexusmon/governance-domain';
 import { RANKS, type Rank } from '@nexusmon/shared-contract';
-import { builtinContracts, type Effect } from '@nexusmon/worker-contract';
+import { builtinContracts, type Effect, type PermitClaims } from '@nexusmon/worker-contract';
 import { Approvals } from '../approval/approvals.js';
 import { Signer } from './signer.js';
 
 const PERMIT_SECONDS = 60;
 /** Rises with every HALT; there is no way to HALT yet, so every permit is of the first epoch. */
 const HALT_EPOCH = 0;
+
+type VerdictClaims = Verdict['claims'];
+/** An answer that is still to be signed, or one that needs no signature. */
+export type Ruling = Readonly<{ kind: 'claims'; claims: PermitClaims }> | Exclude<PermitAnswer, { kind: 'permitted' }>;
 
 const isBelow = (one: Rank, other: Rank) => RANKS.indexOf(one) < RANKS.indexOf(other);
 const riskOfBuiltin = new Map<string, Rank>(
@@ -30,13 +34,18 @@ export class Gate {
     private readonly signer: Signer,
   ) {}
 
-  judge(facts: JudgeRequest): Verdict {
+  /** Verdicts of one moment are signed together; so are permits. */
+  sign(claims: readonly VerdictClaims[]): Verdict[] {
+    return this.signer.signAll(claims);
+  }
+
+  judge(facts: JudgeRequest): VerdictClaims {
     const workers = facts.workers.map(({ name, risk_level }) => ({
       name,
       risk_level: atLeastItsOwn(name, risk_level),
     }));
     const { mission_id, plan_digest, rank, effective_rank } = facts;
-    return this.signer.sign({
+    return {
       mission_id,
       plan_digest,
       rank,
@@ -45,10 +54,21 @@ export class Gate {
       policy_version: FIRST_POLICY.version,
       halt_epoch: HALT_EPOCH,
       decided_at: new Date().toISOString(),
+    };
+  }
+
+  signPermits(rulings: readonly Ruling[]): PermitAnswer[] {
+    const permits = this.signer.signAll(rulings.flatMap((ruling) => (ruling.kind === 'claims' ? [ruling.claims] : [])));
+    return rulings.map((ruling) => {
+      if (ruling.kind !== 'claims') return ruling;
+      const permit = permits.shift();
+      if (!permit) throw new RangeError('fewer permits than claims');
+      return { kind: 'permitted', permit };
     });
   }
 
-  async permit(request: PermitRequest): Promise<PermitAnswer> {
+  /** What a permit would say, or why there is none. */
+  async permit(request: PermitRequest): Promise<Ruling> {
     const { effect, plan_digest } = request;
     const doubt = this.doubtOf(request);
     if (doubt) return { kind: 'refused', ...doubt };
@@ -58,7 +78,7 @@ export class Gate {
     if (ruling.kind === 'needs_approval') return { ...ruling, effect_digest };
     const issued_at = new Date().toISOString();
     const { mission_id, task_id, attempt, rank } = effect;
-    const permit = this.signer.sign({
+    const claims: PermitClaims = {
       effect_digest: sha256Hex(canonical(effect)),
       mission_id,
       task_id,
@@ -71,8 +91,8 @@ export class Gate {
       authority: 'service:governance',
       issued_at,
       expires_at: secondsAfter(issued_at, PERMIT_SECONDS),
-    });
-    return { kind: 'permitted', permit };
+    };
+    return { kind: 'claims', claims };
   }
 
   /** Why a request cannot be what it says. Nothing in it is believed that governance has not said or cannot look up. */

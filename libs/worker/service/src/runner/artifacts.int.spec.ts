@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { BlobStore } from '@nexusmon/artifacts';
 import { canonical, newId, sha256Hex } from '@nexusmon/event-log';
 import type { Json } from '@nexusmon/kernel';
+import { Signatures } from '@nexusmon/keys';
 import { testServers } from '@nexusmon/testing';
 import type { AttemptResult } from '@nexusmon/worker-contract';
 import { ArtifactKeeper } from './artifact-keeper.js';
@@ -47,7 +48,12 @@ afterAll(() => {
 
 const run = (worker: string, input: Json, mission_id = newId('msn'), timeout_seconds = 20) => {
   const assignment = assignmentOf({ manifest: manifests.get(worker)!, input, mission_id, timeout_seconds });
-  const tools = { pool, keeper: new ArtifactKeeper(vault), public_key: governance.publicKey, manifests };
+  const tools = {
+    pool,
+    keeper: new ArtifactKeeper(vault),
+    governance: new Signatures(governance.publicKey),
+    manifests,
+  };
   return new Attempt(assignment, { ...tools, progress: () => undefined }).result();
 };
 const completed = async (result: Promise<AttemptResult | undefined>) => {

@@ -7,10 +7,10 @@
 //       and every try would cost as much as the first. What threw or ran out of time may have met a passing trouble.
 
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { KeyObject } from 'node:crypto';
 import { canonical } from '@nexusmon/event-log';
 import { findUnkeepable, INLINE_BYTES_MAX, OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
 import type { Json } from '@nexusmon/kernel';
+import type { Signatures } from '@nexusmon/keys';
 import type { ArtifactRef, Assignment, AttemptResult, TaskError, WorkerManifest } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../worker-plugin.js';
 import { KeepingStopped, VaultAway, type ArtifactKeeper } from './artifact-keeper.js';
@@ -28,7 +28,7 @@ const MS_PER_SECOND = 1_000;
 export type AttemptTools = Readonly<{
   pool: ThreadPool;
   keeper: ArtifactKeeper;
-  public_key: KeyObject;
+  governance: Signatures;
   manifests: ReadonlyMap<string, WorkerManifest>;
   progress: (message: string, fraction: number | undefined) => void;
 }>;
@@ -82,7 +82,7 @@ export class Attempt {
     const { mission_id, task_id, attempt, worker, input, effect } = assignment;
     const manifest = tools.manifests.get(worker);
     if (!manifest) return { error: taskFault('runner_lost', `this runner has no worker ${worker}`, true) };
-    const fault = permitFault(assignment, manifest, tools.public_key, Date.now());
+    const fault = permitFault(assignment, manifest, tools.governance, Date.now());
     if (fault) return { error: taskFault('permit_invalid', fault.why, fault.retryable) };
 
     // A thread's messages come in the context in which it was started, for whichever task that was: not in this trace.

@@ -2,7 +2,8 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { sha256Hex } from '@nexusmon/event-log';
+import { canonical, sha256Hex } from '@nexusmon/event-log';
+import { Signatures, signTexts } from '@nexusmon/keys';
 import type { Assignment, PermitClaims, WorkerManifest } from '@nexusmon/worker-contract';
 import { assignmentOf, governance, signed } from './assignment.fixture.js';
 import { permitFault } from './permit-check.js';
@@ -22,7 +23,7 @@ const manifest: WorkerManifest = {
 };
 const asked = assignmentOf({ manifest, input: { value: 1 }, now_ms: NOW });
 const check = (assignment: Assignment, now_ms = NOW + 1_000, installed = manifest) =>
-  permitFault(assignment, installed, governance.publicKey, now_ms);
+  permitFault(assignment, installed, new Signatures(governance.publicKey), now_ms);
 
 const withClaims = (change: Partial<PermitClaims>): Assignment => ({
   ...asked,
@@ -71,6 +72,13 @@ describe('a permit', () => {
     const stretched = { ...asked.permit, claims: { ...asked.permit.claims, expires_at: '2026-01-01T12:00:59.999Z' } };
     expect(check({ ...asked, permit: stretched })?.why).toContain('not signed');
     expect(check({ ...asked, permit: { ...asked.permit, signature: '' } })?.why).toContain('not signed');
+  });
+
+  it('may share its signature with others, and is none of theirs (P2)', () => {
+    const claims = [asked.permit.claims, { ...asked.permit.claims, policy_version: 2 }];
+    const signatures = signTexts(claims.map(canonical), governance.privateKey);
+    const faults = signatures.map((signature) => check({ ...asked, permit: { ...asked.permit, signature } }));
+    expect(faults).toEqual([undefined, { why: 'the permit is not signed by governance', retryable: false }]);
   });
 
   it.each<[string, Partial<PermitClaims>]>([

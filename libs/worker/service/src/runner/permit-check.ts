@@ -2,11 +2,11 @@
 //
 //   P1. The effect is computed from the bytes that are about to run, never taken from the message. What differs from
 //       what was permitted in one bit does not run.
-//   P2. The permit is governance's: its signature is checked with governance's public key.
+//   P2. The permit is governance's: its signature is checked with governance's public key, alone or as that of a batch.
 //   P3. A permit is for one attempt of one task, and for a short time.
 
-import { verify, type KeyObject } from 'node:crypto';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
+import type { Signatures } from '@nexusmon/keys';
 import type { Assignment, Effect, WorkerManifest } from '@nexusmon/worker-contract';
 
 /** How far the clocks of governance and of this machine may be apart. */
@@ -39,7 +39,7 @@ const refused = (why: string): PermitFault => ({ why, retryable: false });
 export const permitFault = (
   assignment: Assignment,
   manifest: WorkerManifest,
-  public_key: KeyObject,
+  governance: Signatures,
   now_ms: number,
 ): PermitFault | undefined => {
   const { claims, signature } = assignment.permit;
@@ -51,8 +51,7 @@ export const permitFault = (
   const { mission_id, task_id, attempt, rank } = effect;
   if (canonical({ mission_id, task_id, attempt, rank }) !== canonical(idsOf(claims)))
     return refused('the permit names another attempt');
-  if (!verify(null, Buffer.from(canonical(claims)), public_key, Buffer.from(signature, 'base64url')))
-    return refused('the permit is not signed by governance');
+  if (!governance.isSigned(canonical(claims), signature)) return refused('the permit is not signed by governance');
 
   const [issued_ms, expires_ms] = [Date.parse(claims.issued_at), Date.parse(claims.expires_at)];
   if (expires_ms - issued_ms > PERMIT_LIFE_MS_MAX) return refused('the permit is for too long a time');

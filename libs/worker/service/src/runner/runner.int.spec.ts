@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Json } from '@nexusmon/kernel';
+import { Signatures } from '@nexusmon/keys';
 import { Unavailable } from '@nexusmon/messaging';
 import { silentLogger } from '@nexusmon/telemetry';
 import type { AttemptResult, WorkerManifest } from '@nexusmon/worker-contract';
@@ -31,7 +32,12 @@ const startRunner = (drain_ms = 1_500) => {
     ...{ modules: [HOSTILE], allowed_roots: [], forbidden_roots: [], heap_mb_max: 96, path: '/usr/bin:/bin' },
     ...{ threads_max: SLOTS, threads_kept: 1 },
   });
-  const tools = { pool, keeper: new ArtifactKeeper(awayVault), public_key: governance.publicKey, manifests };
+  const tools = {
+    pool,
+    keeper: new ArtifactKeeper(awayVault),
+    governance: new Signatures(governance.publicKey),
+    manifests,
+  };
   const started = new Runner({ runner_id: 'runner-1', slots: SLOTS, drain_ms }, desk, tools, silentLogger());
   started.start();
   return started;

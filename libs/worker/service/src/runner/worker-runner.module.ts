@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Config, ContextSecrets } from '@nexusmon/config';
+import { Signatures } from '@nexusmon/keys';
 import { MessageClient } from '@nexusmon/messaging';
 import { MISSION_SUBJECTS } from '@nexusmon/mission-contract';
 import { PlatformModule } from '@nexusmon/runtime';
@@ -42,8 +43,8 @@ export class WorkerRunner implements OnApplicationBootstrap, OnModuleDestroy {
       threads_kept,
     });
     const keeper = new ArtifactKeeper(this.client);
-    const public_key = createPublicKey(this.secrets.get('permit_public_key'));
-    const tools = { pool, keeper, public_key, manifests };
+    const governance = new Signatures(createPublicKey(this.secrets.get('permit_public_key')));
+    const tools = { pool, keeper, governance, manifests };
     this.runner = new Runner({ runner_id, slots, drain_ms }, deskOver(this.client), tools, this.log);
     this.runner.start();
   }

@@ -1,0 +1,90 @@
+// Signatures
+//
+// Ed25519 over text, alone or many at once: a signature costs more than all else about a short text, so texts that are
+// signed in the same moment share one, and each carries the way from itself to what was signed.
+//
+//   G1. A signature says nothing of any other text. A batch is a Merkle tree (RFC 6962: leaves and nodes are hashed with
+//       different first bytes), and what is signed is its root: a text verifies only if it is one of the leaves.
+//   G2. What is signed of a batch can be no text that is signed alone: those are JSON objects, and a root is named
+//       before its digest.
+//   G3. Remembering a verified root spares the arithmetic, never the comparison: the way is walked each time.
+//
+// One text:  `<signature>`
+// Of a batch: `<signature>.<side><digest>.<side><digest>…`, from the leaf up; the side (`l` or `r`) is where the other
+// half of each pair stands. All in base64url.
+
+import { createHash, sign, verify, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+
+const ROOT_NAME = 'nexusmon root ';
+const LEAF = Buffer.from([0]);
+const NODE = Buffer.from([1]);
+const DIGEST_BYTES = 32;
+/** More texts than any batch has: a longer way is no way of ours. */
+const STEPS_MAX = 16;
+const ROOTS_MAX = 4_096;
+
+const digestOf = (...parts: readonly (string | Buffer)[]): Buffer => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+const leafOf = (text: string): Buffer => digestOf(LEAF, text);
+const nodeOf = (left: Buffer, right: Buffer): Buffer => digestOf(NODE, left, right);
+const textOfRoot = (root: Buffer): string => ROOT_NAME + root.toString('base64url');
+
+const signed = (text: string, key: KeyObject): string => sign(null, Buffer.from(text), key).toString('base64url');
+
+/** One signature for each text, in their order. */
+export const signTexts = (texts: readonly string[], key: KeyObject): string[] => {
+  if (texts.length <= 1) return texts.map((text) => signed(text, key));
+  const ways = texts.map(() => '');
+  // Each node with the texts below it.
+  let row = texts.map((text, index) => ({ digest: leafOf(text), below: [index] }));
+  while (row.length > 1) {
+    const pairs = Array.from({ length: Math.ceil(row.length / 2) }, (_, pair) => row.slice(pair * 2, pair * 2 + 2));
+    row = pairs.flatMap(([left, right]) => {
+      if (!left || !right) return left ?? [];
+      for (const index of left.below) ways[index] += `.r${right.digest.toString('base64url')}`;
+      for (const index of right.below) ways[index] += `.l${left.digest.toString('base64url')}`;
+      return { digest: nodeOf(left.digest, right.digest), below: [...left.below, ...right.below] };
+    });
+  }
+  const signature = row[0] ? signed(textOfRoot(row[0].digest), key) : '';
+  return ways.map((way) => signature + way);
+};
+
+/** The root that a way leads to; undefined for what is no way. */
+const rootAt = (text: string, way: readonly string[]): Buffer | undefined => {
+  if (way.length > STEPS_MAX) return undefined;
+  let digest = leafOf(text);
+  for (const step of way) {
+    const other = Buffer.from(step.slice(1), 'base64url');
+    if (other.length !== DIGEST_BYTES) return undefined;
+    if (step.startsWith('r')) digest = nodeOf(digest, other);
+    else if (step.startsWith('l')) digest = nodeOf(other, digest);
+    else return undefined;
+  }
+  return digest;
+};
+
+/** Tells what a key has signed. */
+export class Signatures {
+  /** What was found signed, by its signature. */
+  private readonly known = new LRUCache<string, string>({ max: ROOTS_MAX });
+
+  constructor(private readonly public_key: KeyObject) {}
+
+  isSigned(text: string, signature: string): boolean {
+    const [first = '', ...way] = signature.split('.');
+    const root = way.length > 0 ? rootAt(text, way) : undefined;
+    if (way.length > 0 && !root) return false;
+    const said = root ? textOfRoot(root) : text;
+    // A digest of it, so that what is remembered is small.
+    const name = root ? said : digestOf(said).toString('base64url');
+    if (this.known.get(first) === name) return true; // G3
+    const ours = verify(null, Buffer.from(said), this.public_key, Buffer.from(first, 'base64url'));
+    if (ours) this.known.set(first, name);
+    return ours;
+  }
+}
