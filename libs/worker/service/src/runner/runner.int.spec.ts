@@ -79,7 +79,16 @@ describe('a runner', () => {
     const inputs = Array.from({ length: 50 }, (_, index) => ({ index }));
     const results = await Promise.all(inputs.map((input) => run('hostile.answers', input)));
     expect(results).toEqual(inputs.map((input) => completed(input)));
-    expect(Math.max(...desk.polls.map(({ slots }) => slots))).toBe(SLOTS);
+  });
+
+  it('offers more than its slots while its tasks are short, and runs no more than that at once (R1)', async () => {
+    for (let round = 0; round < 60; round += 1) await run('hostile.answers', { round });
+    await desk.until(({ polls }) => polls.some(({ slots }) => slots > SLOTS));
+    expect(Math.max(...desk.polls.map(({ slots }) => slots))).toBeLessThanOrEqual(SLOTS * 4);
+    const began = performance.now();
+    const held = Array.from({ length: SLOTS * 3 }, () => run('hostile.takes_its_time', { ms: 400 }));
+    await Promise.all(held);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(3 * 400);
   });
 
   it('is never offered for more than its slots, and goes on polling when all are taken (R1, R2)', async () => {

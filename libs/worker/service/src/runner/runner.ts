@@ -3,7 +3,8 @@
 // Asks mission-service for work, runs it in threads, and reports what came of it.
 //
 //   R1. Slots are tokens: one is free, offered in a poll, or held by an attempt from its assignment until its report is
-//       answered. The runner is never handed more than it can begin at once.
+//       answered. The runner is never handed more than it can begin at once, or soon: while its tasks are short it
+//       offers a multiple of its slots, because a task that finds no slot costs its mission a commit of its own.
 //   R2. Every attempt it holds is named in every poll, and there is always a poll under way: that is the heartbeat.
 //   R3. A result is kept until mission-service has answered its report. A refused one was fenced off: logged, dropped.
 //   R4. What cannot be begun, or not be finished before the end of the process, is given back as `runner_lost`, which
@@ -47,6 +48,13 @@ export type MissionDesk = Readonly<{
   report: (request: ReportRequest, timeout_ms: number) => Promise<Reply<ReportReply>>;
 }>;
 
+/** While attempts take less than this, waiting for a thread included, more are taken than run at the same time. */
+const SHORT_MS = 50;
+const SHORT_FACTOR = 4;
+/** How much the last attempt counts in how long they take. */
+const LAST_SHARE = 0.1;
+const SLOTS_MAX = 256;
+
 export type RunnerOptions = Readonly<{ runner_id: string; slots: number; drain_ms: number }>;
 
 const keyOf = ({ mission_id, task_id, attempt }: Readonly<{ mission_id: string; task_id: string; attempt: number }>) =>
@@ -78,6 +86,8 @@ export class Runner {
   private readonly pause = pauses;
   private offered = 0;
   private polls = 0;
+  /** How long attempts take of late; it takes some dozens of short ones to believe it. */
+  private usual_ms = 1_000;
   private manifests_sent_ms = -Infinity;
   private emptied: (() => void) | undefined;
 
@@ -118,7 +128,15 @@ export class Runner {
   }
 
   private get free(): number {
-    return this.options.slots - this.attempts.size - this.offered;
+    return this.slots - this.attempts.size - this.offered;
+  }
+
+  private get slots(): number {
+    return this.usual_ms < SHORT_MS ? this.slots_max : this.options.slots;
+  }
+
+  private get slots_max(): number {
+    return Math.max(this.options.slots, Math.min(this.options.slots * SHORT_FACTOR, SLOTS_MAX));
   }
 
   /** Offers what is free. With nothing free one poll goes on all the same, as the heartbeat (R2). */
@@ -206,11 +224,13 @@ export class Runner {
   private async resultOf(key: string, attempt: Attempt): Promise<AttemptResult | undefined> {
     const { worker } = attempt.assignment;
     const began_ms = performance.now();
-    const overbooked = this.attempts.size > this.options.slots || this.leaving.signal.aborted;
+    const overbooked = this.attempts.size > this.slots_max || this.leaving.signal.aborted;
     const result = overbooked ? givenBack(0) : await attempt.result();
     const outcome = outcomeOf(result);
+    const took_ms = performance.now() - began_ms;
+    this.usual_ms += (took_ms - this.usual_ms) * LAST_SHARE;
     tasks({ worker, outcome });
-    taskSeconds((performance.now() - began_ms) / 1_000, { worker, outcome });
+    taskSeconds(took_ms / 1_000, { worker, outcome });
     if (result?.outcome === 'failed') this.failed(key, worker, result.error);
     if (result) return result;
     // Stopped on request: nobody waits. Stopped because the process ends: somebody does (R4).

@@ -150,6 +150,16 @@ describe('a worker that does not end', () => {
     small.close();
   });
 
+  it('is given back when long ones hold all threads, and has not failed (L3)', async () => {
+    const small = new ThreadPool({ ...OPTIONS, threads_max: 1, wait_ms: 200 });
+    const first = begin('hostile.hangs', null, 20_000, small);
+    await expect(run('hostile.answers', 2, 20_000, small)).resolves.toEqual(
+      failed('runner_lost', 'no thread was free', true),
+    );
+    first.stop();
+    small.close();
+  });
+
   it('ends with the pool', async () => {
     const closing = new ThreadPool(OPTIONS);
     const running = [run('hostile.spins', null, 20_000, closing), run('hostile.hangs', null, 20_000, closing)];

@@ -4,7 +4,8 @@
 //   L2. A few threads are kept while there is work; more are started, one by one, only when a task has waited for one.
 //       Short tasks so share a few warm threads, and a long one gets a thread to itself. When there is nothing to do,
 //       one stays warm: each costs some 25 MB.
-//   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows.
+//   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows. Where
+//       it does not, the task waits for a while and is then given back: it never began, so it did not fail.
 
 import { taskFault } from './fault.js';
 import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
@@ -16,17 +17,26 @@ const GROWTH_CHECK_MS = 5;
 const IDLE_MS = 10_000;
 const IDLE_THREADS = 1;
 
-export type PoolOptions = ThreadOptions & Readonly<{ threads_max: number; threads_kept: number }>;
+export type PoolOptions = ThreadOptions &
+  Readonly<{
+    threads_max: number;
+    threads_kept: number;
+    /** @default WAIT_MS */
+    wait_ms?: number;
+  }>;
+
+/** How long a task waits while every thread that there may be is held by a long one. */
+const WAIT_MS = 5_000;
 
 /** It waited for a thread until its time was up: the worker never began, so it did not fail. */
 const TOO_LATE: ThreadOutcome = {
   kind: 'fault',
-  error: taskFault('runner_lost', 'no thread was free before the deadline', true),
+  error: taskFault('runner_lost', 'no thread was free in time', true),
 };
 
 export type PooledRun = Readonly<{ outcome: Promise<ThreadOutcome>; stop: () => void }>;
 
-type Waiting = Readonly<{ since_ms: number; begin: (thread: Thread) => void; cancel: () => void }>;
+type Waiting = Readonly<{ since_ms: number; begin: (thread: Thread) => void; end: (outcome: ThreadOutcome) => void }>;
 
 export class ThreadPool {
   private readonly threads = new Set<Thread>();
@@ -59,11 +69,11 @@ export class ThreadPool {
         resolve(outcome);
       });
     };
-    const waiting: Waiting = { since_ms: performance.now(), begin, cancel: () => resolve({ kind: 'stopped' }) };
+    const waiting: Waiting = { since_ms: performance.now(), begin, end: resolve };
     stop = () => {
       const index = this.waiting.indexOf(waiting);
       if (index >= 0) this.waiting.splice(index, 1);
-      waiting.cancel();
+      waiting.end({ kind: 'stopped' });
     };
     this.waiting.push(waiting);
     this.dispatch();
@@ -75,7 +85,7 @@ export class ThreadPool {
     this.closed = true;
     clearTimeout(this.growth);
     for (const timer of this.retirements.values()) clearTimeout(timer);
-    for (const { cancel } of this.waiting.splice(0)) cancel();
+    for (const { end } of this.waiting.splice(0)) end({ kind: 'stopped' });
     for (const thread of [...this.threads]) thread.end();
   }
 
@@ -100,9 +110,19 @@ export class ThreadPool {
         this.waiting.shift();
         next.begin(this.startThread());
       }
+      if (this.threads.size >= this.options.threads_max)
+        this.giveUp(performance.now() - (this.options.wait_ms ?? WAIT_MS));
       this.dispatch();
     };
     this.growth = setTimeout(grow, Math.max(GROWTH_CHECK_MS, first.since_ms + START_AFTER_MS - performance.now()));
+  }
+
+  /** Those who have waited since before then, in the order in which they came. */
+  private giveUp(before_ms: number): void {
+    for (let [first] = this.waiting; first && first.since_ms < before_ms; [first] = this.waiting) {
+      this.waiting.shift();
+      first.end(TOO_LATE);
+    }
   }
 
   /**
