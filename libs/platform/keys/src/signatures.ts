@@ -3,8 +3,8 @@
 // Ed25519 over text, alone or many at once: a signature costs more than all else about a short text, so texts that are
 // signed in the same moment share one, and each carries the way from itself to what was signed.
 //
-//   G1. A signature says nothing of any other text. A batch is a Merkle tree (RFC 6962: leaves and nodes are hashed with
-//       different first bytes), and what is signed is its root: a text verifies only if it is one of the leaves.
+//   G1. A signature says nothing of any other text. A batch is a Merkle tree, and what is signed is its root: a text
+//       verifies only if it is one of the leaves. As in RFC 6962, leaves and nodes are hashed with other first bytes.
 //   G2. What is signed of a batch can be no text that is signed alone: those are JSON objects, and a root is named
 //       before its digest.
 //   G3. Remembering a verified root spares the arithmetic, never the comparison: the way is walked each time.
