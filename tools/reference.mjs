@@ -9,6 +9,9 @@ import { format } from 'prettier';
 
 const ROOT = join(import.meta.dirname, '..');
 const SETTINGS = 'libs/platform/config/src/settings.ts';
+const COMMAND_LINE = 'libs/platform/config/src/command-line.ts';
+const PROGRAM = 'apps/cli/src/program.ts';
+const EXIT_CODES = 'apps/cli/src/exit-codes.ts';
 const METRIC =
   /(?:(counter|histogram|gauge)\(\s*|\[\s*)'(nexusmon_[a-z_]+)',\s*(?:\{\s*(?:unit: '[^']*',\s*)?says: )?'([^']+)'/g;
 
@@ -80,9 +83,80 @@ ${table(
 )}
 `;
 
+const usageOf = (command, path) =>
+  [
+    path,
+    ...(command.commands.length > 0 ? ['<command>'] : []),
+    ...command.registeredArguments.map((argument) => {
+      const text = argument.variadic ? `${argument.name()}...` : argument.name();
+      return argument.required ? `<${text}>` : `[${text}]`;
+    }),
+    ...(command.options.length > 0 ? ['[options]'] : []),
+  ].join(' ');
+
+const meaningOf = ({ description, argChoices, defaultValue, defaultValueDescription, mandatory }) => {
+  const choices = argChoices ? `: ${argChoices.map((choice) => code(choice)).join(', ')}` : '';
+  const fallback = defaultValue === undefined ? '' : ` (${defaultValueDescription ?? defaultValue})`;
+  return `${description}${choices}${fallback}${mandatory ? '; required' : ''}`;
+};
+
+const optionTable = (options) =>
+  table(
+    ['option', 'meaning'],
+    options.map((option) => [code(option.flags), plain(meaningOf(option))]),
+  );
+
+/** Every command that does something, with the words that lead to it. */
+const leavesOf = (command, path) =>
+  command.commands.length === 0
+    ? [{ command, path }]
+    : command.commands.flatMap((one) => leavesOf(one, `${path} ${one.name()}`));
+
+const commandPart = ({ command, path }) =>
+  [
+    `## ${path}`,
+    plain(command.description() || `${command.summary()}.`.replace(/^./, (letter) => letter.toUpperCase())),
+    `\`\`\`console\n${usageOf(command, `nexusmon ${path}`)}\n\`\`\``,
+    ...(command.options.length > 0 ? [optionTable(command.options)] : []),
+  ].join('\n\n');
+
+const commandLinePage = (program, settings, meanings) => `# Command line
+
+Made from \`${PROGRAM}\` by \`node tools/reference.mjs\`.
+
+\`npx nexusmon\` in the clone. It asks the stack of \`--data-dir\` or \`NEXUSMON_DATA\`, else that of the nearest \`.nexusmon\` from the working folder upwards, or a gateway elsewhere by \`--url\`. On a data folder it logs in with the operator key of that folder and keeps its session in \`cli/\` there. With \`--url\` the credential is \`NEXUSMON_TOKEN\`, or the operator key from \`OPERATOR_KEY\`, standard input or a prompt; that session ends with the command.
+
+Standard output is data, and everything else stands on the other stream. The operator key is sent with \`approve\` and \`run\` only when the gateway asks for it. What one command has written the next one reads.
+
+## Everywhere
+
+${optionTable(program.options)}
+
+${table(
+  ['environment', 'meaning'],
+  Object.entries(settings).map(([name, { says, secret }]) => [code(name), plain(secret ? `${says} Secret.` : says)]),
+)}
+
+${leavesOf(program, '')
+  .map(({ command, path }) => commandPart({ command, path: path.trim() }))
+  .join('\n\n')}
+
+## Exit codes
+
+${table(
+  ['code', 'meaning'],
+  meanings.map(([number, meaning]) => [number, meaning]),
+)}
+`;
+
+const imported = (path) => import(pathToFileURL(join(ROOT, path)).href);
+
 /** Every page by its path, as it should be. */
 export const referencePages = async () => {
-  const { settingsReference } = await import(pathToFileURL(join(ROOT, SETTINGS)).href);
+  const { settingsReference } = await imported(SETTINGS);
+  const { COMMAND_LINE_SETTINGS } = await imported(COMMAND_LINE);
+  const { makeProgram } = await imported(PROGRAM);
+  const { EXIT_MEANINGS } = await imported(EXIT_CODES);
   const sources = globSync('libs/*/**/src/**/*.ts', { cwd: ROOT, exclude: ['**/dist/**', '**/node_modules/**'] });
   const metrics = sources
     .filter((path) => !path.endsWith('.spec.ts'))
@@ -90,6 +164,9 @@ export const referencePages = async () => {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const formatted = (text) => format(text, { parser: 'markdown', printWidth: 120 });
   return {
+    'docs/reference/cli.md': await formatted(
+      commandLinePage(makeProgram({}, ''), COMMAND_LINE_SETTINGS, EXIT_MEANINGS),
+    ),
     'docs/reference/configuration.md': await formatted(configurationPage(settingsReference())),
     'docs/reference/metrics.md': await formatted(metricsPage(metrics)),
   };

@@ -76,8 +76,22 @@ module.exports = {
     {
       name: 'apps-only-compose',
       severity: 'error',
-      from: { path: '^apps/([^/]+)/' },
+      from: { path: '^apps/([^/]+)/', pathNot: '^apps/(cli|cockpit)/' },
       to: { pathNot: ['^apps/$1/', '^libs/[^/]+/service/', '^libs/platform/(runtime|config)/'] },
+    },
+    {
+      name: 'outside-asks-the-gateway',
+      comment: 'The command line and the cockpit know what the generated client says, and where the gateway is.',
+      severity: 'error',
+      from: { path: '^apps/(cli|cockpit)/', pathNot: spec },
+      to: { path: '^(apps|libs)/', pathNot: ['^apps/$1/', '^libs/client/', '^libs/platform/config/'] },
+    },
+    {
+      name: 'client-stands-alone',
+      comment: 'Whoever uses it has Node or a browser, and nothing of ours.',
+      severity: 'error',
+      from: { path: '^libs/client/', pathNot: spec },
+      to: { pathNot: '^libs/client/' },
     },
     {
       name: 'nats-stays-in-platform',

@@ -24,9 +24,11 @@ const clean: Record<string, string> = {
   'libs/platform/event-log': `import '@nats-io/nats-core';\nexport const log = 1;`,
   'libs/platform/runtime': `export * from '@nexusmon/event-log';`,
   'libs/platform/config': `export const config = 1;`,
+  'libs/client': `export const client = 1;`,
   'libs/testing': `import 'testcontainers';\nexport const given = 1;`,
   'apps/mission-service': `import '@nexusmon/mission-service';\nimport '@nexusmon/runtime';\nimport '@nexusmon/config';`,
   'apps/standalone': `import '@nexusmon/mission-service';`,
+  'apps/cli': `import '@nexusmon/client';\nimport '@nexusmon/config';\nimport 'commander';\nimport 'node:fs';`,
 };
 
 /** Per rule, the files that break it and no other rule; the first is where it is reported. */
@@ -47,6 +49,8 @@ const planted: Record<string, Record<string, string>> = {
   'gateway-hosts-access': { 'libs/gateway/service/src/mission.ts': `import '@nexusmon/mission-domain';` },
   'nothing-imports-an-app': { 'tests/app.spec.ts': `import '../apps/standalone/src/index.js';` },
   'apps-only-compose': { 'apps/standalone/src/contract.ts': `import '@nexusmon/mission-contract';` },
+  'outside-asks-the-gateway': { 'apps/cli/src/contract.ts': `import '@nexusmon/mission-contract';` },
+  'client-stands-alone': { 'libs/client/src/words.ts': `import 'zod';` },
   'nats-stays-in-platform': { 'libs/mission/service/src/nats.ts': `import '@nats-io/nats-core';` },
   'testing-stays-in-specs': { 'libs/mission/service/src/given.ts': `import '@nexusmon/testing';` },
   'testing-knows-no-context': { 'libs/testing/src/mission.ts': `import '@nexusmon/mission-contract';` },
@@ -83,7 +87,7 @@ const plant = (tree: string, files: Record<string, string>) => {
     mkdirSync(join(tree, 'node_modules', '@nexusmon'), { recursive: true });
     symlinkSync(join(tree, folder), join(tree, 'node_modules', '@nexusmon', nameOf(folder)));
   }
-  for (const name of ['zod', '@nats-io', '@nestjs', 'testcontainers', 'fast-check', 'semver'])
+  for (const name of ['zod', '@nats-io', '@nestjs', 'commander', 'testcontainers', 'fast-check', 'semver'])
     symlinkSync(join(ROOT, 'node_modules', name), join(tree, 'node_modules', name));
   for (const name of ['package.json', 'tsconfig.base.json']) cpSync(join(ROOT, name), join(tree, name));
   for (const [path, text] of Object.entries({ ...specs, ...files })) write(join(tree, path), text);

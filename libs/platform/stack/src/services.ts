@@ -36,14 +36,15 @@ export const servicesOf = (root: string, separate: boolean): Service[] =>
       ]
     : [app(root, 'standalone', true)];
 
-/** What is handed through. The operator's key, the master secret and all that names a component are not among it. */
+/** What is handed through. The operator's key and token, the master secret and all that names a component are
+ * not among it. */
 const HANDED_THROUGH = [
   /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+)$/,
   /^(https?|no)_proxy$/i,
   /^(LOG_LEVEL|SERVER_NAME|S3_REGION|DATABASE_CONNECTIONS_MAX)$/,
   /^(SESSION_BINDING|ALLOWED_ORIGINS|ALLOWED_TUNNEL_IDS|TRUSTED_PROXIES|SWARMZ_JWT_SECRET)$/,
   /^(AI_PROVIDER|AI_BASE_URL|OPENAI_\w+|GOOGLE_API_KEY|GITHUB_TOKEN)$/,
-  /^(OTEL|ANTHROPIC|SLACK|DISCORD|TWITCH|NEXUSMON)_\w+$/,
+  /^(OTEL|ANTHROPIC|SLACK|DISCORD|TWITCH|NEXUSMON(?!_TOKEN$))_\w+$/,
 ];
 
 export const handedThrough = (environment: Readonly<Record<string, string>>): Record<string, string> =>

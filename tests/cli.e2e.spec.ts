@@ -1,0 +1,349 @@
+// The command line as it is typed: its real program, as a process, against the whole product.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { MissionDocument } from '@nexusmon/mission-contract';
+import type { Page } from '@nexusmon/shared-contract';
+import type { ArtifactDocument } from '@nexusmon/vault-contract';
+import { eventually, Product, type Client, type Problem } from './support/product.js';
+
+const PROGRAM = resolve(import.meta.dirname, '../apps/cli/nexusmon.mjs');
+const ECHO = JSON.stringify([{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }]);
+const NOWHERE = 'http://127.0.0.1:1';
+const SHIFTED = '\u001b[2J\u009b31m\u202e';
+
+type Ended = Readonly<{ exit: number | null; out: string; err: string }>;
+type Options = Readonly<{ env?: NodeJS.ProcessEnv; input?: string; cwd?: string }>;
+
+let folder: string;
+let product: Product;
+let operator: Client;
+
+class Command {
+  out = '';
+  err = '';
+  private readonly ended: Promise<unknown[]>;
+
+  private constructor(readonly child: ChildProcess) {
+    child.stdout?.on('data', (chunk: Buffer) => (this.out += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (this.err += chunk.toString()));
+    this.ended = once(child, 'close');
+  }
+
+  static start(words: readonly string[], { env = {}, input, cwd = folder }: Options = {}): Command {
+    const { NEXUSMON_DATA, NEXUSMON_TOKEN, OPERATOR_KEY, ...clean } = process.env;
+    void [NEXUSMON_DATA, NEXUSMON_TOKEN, OPERATOR_KEY];
+    const child = spawn(process.execPath, [PROGRAM, ...words], { cwd, env: { ...clean, NODE_OPTIONS: '', ...env } });
+    child.stdin.end(input ?? '');
+    return new Command(child);
+  }
+
+  async end(): Promise<Ended> {
+    const [exit] = await this.ended;
+    return { exit: exit as number | null, out: this.out, err: this.err };
+  }
+}
+
+/** On the product's data folder, which is where a person would stand. */
+const nexusmon = (...words: string[]): Promise<Ended> => given({}, ...words);
+const given = ({ env, ...options }: Options, ...words: string[]): Promise<Ended> =>
+  Command.start(words, { ...options, env: { NEXUSMON_DATA: product.data_dir, ...env } }).end();
+
+const json = async <Body>(...words: string[]): Promise<Body> => {
+  const { exit, out, err } = await nexusmon('--json', ...words);
+  expect([exit, err]).toEqual([0, '']);
+  return JSON.parse(out) as Body;
+};
+
+const created = async (...words: string[]): Promise<string> =>
+  (await json<MissionDocument>('mission', 'create', ...words)).mission_id;
+
+const gated = async (): Promise<string> => {
+  const plan = join(folder, 'plan.json');
+  await writeFile(plan, ECHO);
+  return created('--goal', 'Ask first', '--rank', 'A', '--plan', plan);
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nexusmon-cli-'));
+  await mkdir(join(folder, 'src'));
+  await writeFile(join(folder, 'src', 'hello.py'), 'print("hello")\n');
+  product = await Product.start({ cwd: folder });
+  operator = await product.operator();
+}, 300_000);
+
+afterAll(async () => {
+  await product.remove();
+  await rm(folder, { recursive: true });
+}, 60_000);
+
+describe('a mission from the command line', () => {
+  it('is created, waited for, listed at once and shown', async () => {
+    const template = ['--template', 'repository-report', '--param', `path=${folder}`];
+    const done = await nexusmon('mission', 'create', '--goal', 'Report', ...template, '--wait');
+    expect(done).toMatchObject({ exit: 0, err: expect.stringMatching(/^created msn_/) as unknown });
+    expect(done.out).toMatch(/^msn_\S+ {2}completed {2}rank [ED]\n {2}Report\n/);
+
+    const held = await given({ input: ECHO }, '--json', 'mission', 'create', '--goal', 'Held', '--hold', '--plan', '-');
+    const { mission_id: id, status } = JSON.parse(held.out) as MissionDocument;
+    expect(status).toBe('accepted');
+    const { data } = await json<Page<MissionDocument>>('mission', 'list', '--limit', '1');
+    expect(data.map((mission) => mission.mission_id)).toEqual([id]);
+    expect((await nexusmon('mission', 'show', id)).out).toContain(`next: nexusmon mission run ${id}`);
+
+    expect((await nexusmon('mission', 'run', id)).exit).toBe(0);
+    expect(await nexusmon('mission', 'watch', id)).toMatchObject({ exit: 0, err: `${id} completed\n` });
+    const all = await json<Page<MissionDocument>>('mission', 'list', '--all', '--limit', '1', '--status', 'completed');
+    expect(all).toMatchObject({ data: [{ mission_id: id }, {}], next_cursor: null });
+  });
+
+  it('is made once by one key', async () => {
+    const words = ['--goal', 'Once', '--hold', '--idempotency-key', 'a-key'];
+    expect(await created(...words)).toBe(await created(...words));
+    expect((await nexusmon('mission', 'create', '--goal', 'Another', '--idempotency-key', 'a-key')).exit).toBe(5);
+  });
+
+  it('waits for a person at rank A, and tells those who watch how it went on', async () => {
+    const mission_id = await gated();
+    const waited = await nexusmon(
+      'mission',
+      'create',
+      '--goal',
+      'A',
+      '--rank',
+      'A',
+      '--plan',
+      join(folder, 'plan.json'),
+      '--wait',
+    );
+    expect(waited.exit).toBe(7);
+    expect((await nexusmon('approvals')).out).toContain(mission_id);
+
+    const people = Command.start(['mission', 'watch', mission_id], { env: { NEXUSMON_DATA: product.data_dir } });
+    const programs = Command.start(['--json', 'mission', 'watch', mission_id], {
+      env: { NEXUSMON_DATA: product.data_dir },
+    });
+    await eventually(async () => people.out.includes('MissionGated') && programs.out.includes('MissionGated'));
+    expect((await nexusmon('mission', 'approve', mission_id, '--reason', 'read it')).exit).toBe(0);
+    const [told, machine] = await Promise.all([people.end(), programs.end()]);
+    expect([told.exit, machine.exit]).toEqual([0, 0]);
+    expect(told.out.split('\n').at(-2)).toMatch(/^\S+Z {2}MissionCompleted$/);
+    const events = machine.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; type: string });
+    expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+    expect(events.at(-1)?.type).toBe('nexusmon.mission.MissionCompleted.v1');
+  });
+
+  it('ends as it was ruled on', async () => {
+    const [denied, cancelled] = [await gated(), await gated()];
+    expect((await nexusmon('mission', 'deny', denied)).exit).toBe(2);
+    expect((await nexusmon('mission', 'deny', denied, '--reason', 'no')).exit).toBe(0);
+    expect((await nexusmon('mission', 'watch', denied)).exit).toBe(6);
+    expect((await nexusmon('mission', 'cancel', cancelled)).exit).toBe(0);
+    expect((await nexusmon('mission', 'watch', cancelled)).exit).toBe(1);
+    const again = await nexusmon('mission', 'approve', denied);
+    expect(again).toMatchObject({
+      exit: 5,
+      err: expect.stringContaining('it is cancelled; possible now: nothing') as unknown,
+    });
+  });
+
+  it('never carries a command to the terminal', async () => {
+    const mission_id = await created('--goal', `red ${SHIFTED}`, '--hold');
+    const shown = await nexusmon('mission', 'show', mission_id);
+    expect(shown.out).toContain('red \\u001b[2J\\u009b31m\\u202e');
+    for (const { out } of [
+      shown,
+      await nexusmon('mission', 'list'),
+      await nexusmon('--json', 'mission', 'show', mission_id),
+    ])
+      expect(out).not.toMatch(/[\u001b\u009b\u202e]/);
+    const { goal } = await json<MissionDocument>('mission', 'show', mission_id);
+    expect(goal).toBe(`red ${SHIFTED}`);
+  });
+});
+
+describe('an artifact', () => {
+  it('is fetched with its digest, and nothing is left of one that is wrong', async () => {
+    const { data } = await json<Page<ArtifactDocument>>('artifact', 'list');
+    const artifact = data.find(({ name }) => name.endsWith('report.md'));
+    if (!artifact) throw new Error('there is no report');
+    const file = join(folder, 'report.md');
+    expect((await nexusmon('artifact', 'get', artifact.artifact_id, '-o', file)).exit).toBe(0);
+    const bytes = await readFile(file);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(artifact.sha256);
+    expect((await nexusmon('artifact', 'get', artifact.artifact_id)).out).toBe(bytes.toString());
+    expect((await nexusmon('artifact', 'get', artifact.artifact_id, '-o', folder)).exit).toBe(1);
+
+    // A gateway that hands out something else, which is what a damaged store or a proxy amounts to.
+    const forged = createServer((request, response) => {
+      const is_content = request.url?.endsWith('/content') === true;
+      response.setHeader('content-type', is_content ? 'text/markdown' : 'application/json');
+      response.end(is_content ? 'something else' : JSON.stringify(artifact));
+    }).listen(0, '127.0.0.1');
+    await once(forged, 'listening');
+    const url = `http://127.0.0.1:${(forged.address() as AddressInfo).port}`;
+    const env = { NEXUSMON_TOKEN: 'any' };
+    const wrong = await given(
+      { env },
+      '--url',
+      url,
+      'artifact',
+      'get',
+      artifact.artifact_id,
+      '-o',
+      join(folder, 'wrong.md'),
+    );
+    forged.close();
+    expect(wrong).toMatchObject({ exit: 1, err: expect.stringContaining('not those that were recorded') as unknown });
+    expect((await readdir(folder)).filter((name) => name.includes('wrong'))).toEqual([]);
+  });
+});
+
+describe('whoever asks', () => {
+  it('has a session of their own for each data folder', async () => {
+    const other = join(folder, 'other', '.nexusmon');
+    await mkdir(other, { recursive: true });
+    await writeFile(join(other, 'run.json'), JSON.stringify(await product.run()));
+    const below = join(folder, 'other', 'deep');
+    await mkdir(below);
+    const found = await Command.start(['status'], { cwd: below }).end();
+    expect([found.exit, found.err]).toEqual([0, '']);
+    const session = async (data_dir: string) => {
+      const path = join(data_dir, 'cli', 'session.json');
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+      return (JSON.parse(await readFile(path, 'utf8')) as { token: string }).token;
+    };
+    const [mine, theirs] = [await session(product.data_dir), await session(other)];
+    expect(mine).not.toBe(theirs);
+    // It is kept; what has become of it is put right once.
+    await nexusmon('status');
+    expect(await session(product.data_dir)).toBe(mine);
+    await writeFile(join(other, 'cli', 'session.json'), '{"token":"stale","expires_at":"2999-01-01T00:00:00Z"}');
+    expect((await Command.start(['status'], { cwd: below }).end()).exit).toBe(0);
+    expect(await session(other)).not.toBe('stale');
+  });
+
+  it('comes with a token or the operator key to a gateway elsewhere, and leaves no session behind', async () => {
+    const { gateway_url, operator_key_file } = await product.run();
+    const key = (await readFile(operator_key_file, 'utf8')).trim();
+    const open = async () => {
+      const { body } = await operator.get<Page<{ status: string }>>('/v1/auth/sessions?limit=200');
+      return body.data.filter(({ status }) => status === 'open').length;
+    };
+    const before = await open();
+    const url = ['--url', gateway_url];
+    expect((await given({ env: { OPERATOR_KEY: key } }, ...url, 'status')).exit).toBe(0);
+    expect((await given({ input: `${key}\n` }, ...url, '--operator-key-stdin', 'status')).exit).toBe(0);
+    await eventually(async () => (await open()) === before);
+    const missing = await given({}, ...url, 'status');
+    expect(missing).toMatchObject({ exit: 4, err: expect.stringContaining('OPERATOR_KEY') as unknown });
+    expect((await given({ env: { NEXUSMON_TOKEN: 'wrong' } }, ...url, 'status')).exit).toBe(4);
+  });
+});
+
+describe('what cannot be done', () => {
+  const absent = 'msn_01a1f935-7846-72e6-91c6-385054e1faf3';
+
+  const cases: readonly (readonly [what: string, words: readonly string[], exit: number])[] = [
+    ['what is no command', ['bogus'], 2],
+    ['an option that does not exist', ['status', '--secret', 'x'], 2],
+    ['two places at once', ['--url', NOWHERE, '--data-dir', '.', 'status'], 2],
+    ['a mission that is not there', ['mission', 'show', absent], 3],
+    ['what is no id', ['mission', 'show', '\u001b[2J'], 3],
+    ['an unknown template', ['mission', 'create', '--goal', 'g', '--template', 'none'], 2],
+    ['a plan that is no JSON', ['mission', 'create', '--goal', 'g', '--plan', PROGRAM], 2],
+    ['a plan that is not there', ['mission', 'create', '--goal', 'g', '--plan', '/nowhere'], 2],
+    ['an unknown route', ['api', 'GET', '/v1/nothing'], 3],
+    ['what is no path', ['api', 'GET', '//elsewhere.example/'], 2],
+    ['a gateway that is not there', ['--url', NOWHERE, 'status'], 8],
+    ['a folder on which nothing runs', ['--data-dir', '/nowhere', 'status'], 8],
+  ];
+  const outcomes = new Map<string, readonly [Ended, Ended]>();
+
+  // All at once: each is a process, and none changes anything.
+  beforeAll(async () => {
+    const env = { NEXUSMON_TOKEN: 'x' };
+    await Promise.all(
+      cases.map(async ([what, words]) =>
+        outcomes.set(what, await Promise.all([given({ env }, ...words), given({ env }, '--json', ...words)])),
+      ),
+    );
+  });
+
+  it.each(cases)('is told to people and to programs: %s', (what, _, exit) => {
+    const [people, programs] = outcomes.get(what)!;
+    expect([people.exit, people.out]).toEqual([exit, '']);
+    expect(people.err).toMatch(/^nexusmon: /);
+    expect(people.err).not.toMatch(/\u001b|\n\s+at /);
+    expect([programs.exit, programs.err]).toEqual([exit, '']);
+    const problem = JSON.parse(programs.out) as Problem;
+    expect(problem).toMatchObject({ code: expect.any(String) as unknown, detail: expect.any(String) as unknown });
+  });
+
+  it('is not taken for a gateway what is none', async () => {
+    const stranger = createServer((_, response) => response.writeHead(418).end('teapot')).listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const url = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`;
+    const { exit, err } = await given({ env: { NEXUSMON_TOKEN: 'x' } }, '--url', url, 'status');
+    stranger.close();
+    expect([exit, err]).toEqual([8, expect.stringContaining('not a NEXUSMON gateway')]);
+  });
+});
+
+describe('a command that is under way', () => {
+  const watching = async (...words: string[]) => {
+    const mission_id = await created('--goal', 'Wait', '--hold');
+    const command = Command.start([...words, 'mission', 'watch', mission_id], {
+      env: { NEXUSMON_DATA: product.data_dir },
+    });
+    await eventually(async () => command.out.includes('MissionHeld'));
+    return command;
+  };
+
+  it('ends when it is told to, or when its time is over', async () => {
+    const [interrupted, terminated, late] = await Promise.all([watching(), watching(), watching('--timeout', '2')]);
+    interrupted.child.kill('SIGINT');
+    terminated.child.kill('SIGTERM');
+    const ends = await Promise.all([interrupted.end(), terminated.end(), late.end()]);
+    expect(ends.map(({ exit }) => exit)).toEqual([130, 143, 124]);
+  });
+
+  it('ends quietly when nobody reads it', async () => {
+    const command = await watching();
+    command.child.stdout?.destroy();
+    await nexusmon('mission', 'run', /msn_\S+/.exec(command.child.spawnargs.join(' '))?.[0] ?? '');
+    expect(await command.end()).toMatchObject({ exit: 0, err: '' });
+  });
+});
+
+describe('api', () => {
+  it('sends what it is given and prints what is answered', async () => {
+    await writeFile(join(folder, 'body.json'), JSON.stringify({ goal: 'By hand', hold: true }));
+    const path = '/v1/engine/missions';
+    const by_file = await nexusmon('api', 'post', path, '-d', `@${join(folder, 'body.json')}`);
+    const { mission_id } = JSON.parse(by_file.out) as MissionDocument;
+    const { out } = await nexusmon('api', 'GET', `${path}/${mission_id}`);
+    expect(JSON.parse(out)).toMatchObject({ mission_id, status: 'accepted' });
+    const by_input = await given({ input: '{"goal":"x","nonsense":1}' }, 'api', 'POST', path, '-d', '-');
+    expect(by_input).toMatchObject({ exit: 2, out: '', err: expect.stringContaining('nonsense') as unknown });
+    expect((await nexusmon('api', 'GET', '/ready')).out).toBe('yes\n');
+  });
+});
+
+describe('a wrong operator key', () => {
+  it('is tried once', async () => {
+    const { gateway_url } = await product.run();
+    const env = { OPERATOR_KEY: 'not-the-key-of-this-product' };
+    expect((await given({ env }, '--url', gateway_url, 'status')).exit).toBe(4);
+  });
+});
