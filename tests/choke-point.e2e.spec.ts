@@ -102,6 +102,10 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   // Ending a session starts nothing, and would end the one that this test uses.
   'POST /v1/auth/logout': () => [],
   'DELETE /v1/auth/sessions/{session_id}': () => [],
+  'POST /v1/auth/tokens': () => [
+    { path: '/v1/auth/tokens', body: { name: 'to start it', scopes: ['missions:write'], rank_ceiling: 'S' } },
+  ],
+  'DELETE /v1/auth/tokens/{token_id}': () => [],
   'POST /v1/engine/missions': ({ rank }) => [
     { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: false } },
     { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: true } },

@@ -12,7 +12,6 @@ import { Client, isEnded, Product, type Problem } from './support/product.js';
 
 const MISSIONS = '/v1/engine/missions';
 const NO_MISSION = 'msn_01890000-0000-7000-8000-000000000000';
-const PUBLIC = ['/docs', '/health', '/openapi.json', '/ready', '/v1/auth/login', '/v1/health'];
 
 const echo = (task_id: string, depends_on: string[] = []) => ({
   task_id,
@@ -55,54 +54,6 @@ const untilAnswered = async <Value>(work: () => Promise<Value>, seconds = 30): P
     }
   }
 };
-
-type OpenApi = { paths: Record<string, Record<string, { security: unknown[]; operationId: string }>> };
-
-const routesOf = async () => {
-  const { body } = await anyone.get<OpenApi>('/openapi.json');
-  return Object.entries(body.paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, { security }]) => ({ path, method: method.toUpperCase(), security })),
-  );
-};
-
-describe('every route', () => {
-  const identities = async (): Promise<[string, Record<string, string>][]> => {
-    const ended = await product.operator();
-    expect((await ended.post('/v1/auth/logout')).status).toBe(200);
-    return [
-      ['nobody', {}],
-      ['nonsense', { authorization: 'Bearer nonsense' }],
-      ['another scheme', { authorization: `Basic ${Buffer.from('a:b').toString('base64')}` }],
-      ['the operator key as a token', { authorization: `Bearer ${operator.operator_key}` }],
-      ['the operator key as a header', { 'x-operator-key': operator.operator_key }],
-      ['an ended session', bearer(ended)],
-      ['a token cut short', { authorization: `Bearer ${(operator.token ?? '').slice(0, -4)}` }],
-    ];
-  };
-
-  it('says who may ask, and the public ones are those that the surface names', async () => {
-    const routes = await routesOf();
-    const open = routes.filter(({ security }) => security.length === 0).map(({ path }) => path);
-    expect(open.sort()).toEqual(PUBLIC);
-    expect(routes.length).toBeGreaterThan(25);
-  });
-
-  it('that is not public is closed to everybody without an open session', async () => {
-    const closed = (await routesOf()).filter(({ security }) => security.length > 0);
-    for (const [who, headers] of await identities())
-      for (const { method, path } of closed) {
-        const address = path.replaceAll(/\{[a-z_]+\}/g, NO_MISSION);
-        const answer = await anyone.call<Problem>(method, address, method === 'POST' ? {} : undefined, headers);
-        expect({ who, method, path, status: answer.status }).toEqual({ who, method, path, status: 401 });
-        expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-      }
-  });
-
-  it('that is public answers nobody in particular', async () => {
-    for (const path of PUBLIC.filter((name) => name !== '/v1/auth/login'))
-      expect({ path, status: (await anyone.get(path)).status }).toEqual({ path, status: 200 });
-  });
-});
 
 describe('a session', () => {
   it.each([

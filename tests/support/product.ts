@@ -9,6 +9,8 @@ import type { MissionDocument } from '@nexusmon/mission-contract';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const READY_SECONDS_MAX = 120;
+/** All callers of a spec share one address, and many of them have no credential. */
+const ONE_ADDRESS = { NEXUSMON_RATE_PER_ADDRESS: '100000' };
 
 export type Run = Readonly<{
   gateway_url: string;
@@ -110,7 +112,7 @@ export class Product {
     const args = [join(ROOT, 'tools/start.mjs'), '--port', '0', '--data-dir', data_dir, ...(options.args ?? [])];
     const child = spawn(process.execPath, args, {
       cwd: options.cwd ?? ROOT,
-      env: { ...process.env, NODE_OPTIONS: '', ...options.env },
+      env: { ...process.env, NODE_OPTIONS: '', ...ONE_ADDRESS, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const output: string[] = [];

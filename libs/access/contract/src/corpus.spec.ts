@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { checkCorpus } from '@nexusmon/event-log';
-import { lockoutEvents, sessionEvents, type LockoutEvent, type SessionEvent } from './index.js';
+import {
+  lockoutEvents,
+  sessionEvents,
+  tokenEvents,
+  type LockoutEvent,
+  type SessionEvent,
+  type TokenEvent,
+} from './index.js';
 
 type Examples<Event extends { type: string; data: object }> = {
   [Name in Event['type']]: readonly Extract<Event, { type: Name }>['data'][];
@@ -45,10 +52,26 @@ const lockout_examples: Examples<LockoutEvent> = {
   ],
 };
 
+const token_examples: Examples<TokenEvent> = {
+  TokenIssued: [
+    {
+      token_id: 'tok_01a1f92f-b547-73d1-9c2a-bf6fb4a26447',
+      account: 'operator:owner',
+      name: 'nightly report',
+      scopes: ['missions:read', 'missions:write', 'admin'],
+      rank_ceiling: 'C',
+      expires_at: '2027-02-18T13:40:15.816Z',
+      secret_digest: '5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8',
+    },
+  ],
+  TokenUsed: [{}],
+  TokenRevoked: [{}],
+};
+
 describe('the recorded events of access', () => {
   it('are read for ever, and change only by a new version', () => {
-    const events = { ...sessionEvents, ...lockoutEvents };
-    const examples = { ...session_examples, ...lockout_examples };
+    const events = { ...sessionEvents, ...lockoutEvents, ...tokenEvents };
+    const examples = { ...session_examples, ...lockout_examples, ...token_examples };
     expect(checkCorpus(events, join(import.meta.dirname, '../corpus'), examples)).toEqual([]);
   });
 });

@@ -4,8 +4,10 @@ import {
   firstVersion,
   idOf,
   instant,
+  rank,
   sealed,
   session_id,
+  text,
   type Catalogue,
   type EventsOf,
 } from '@nexusmon/shared-contract';
@@ -55,3 +57,50 @@ export const lockoutEvents = {
   ),
 } satisfies Catalogue;
 export type LockoutEvent = EventsOf<typeof lockoutEvents>;
+
+export const TOKEN_DAYS_MAX = 365;
+export const TOKEN_DAYS_DEFAULT = 90;
+export const token_id = idOf('tok');
+
+/** What a token may be allowed. A route names the one that it asks for. */
+export const scope = z
+  .enum(['missions:read', 'missions:write', 'vault:read', 'vault:write', 'audit:export', 'admin'])
+  .meta({ id: 'Scope' });
+export type Scope = z.infer<typeof scope>;
+/** As the log keeps it: there will be more. */
+const recordedScope = z.string().regex(/^[a-z]+(:[a-z]+)?$/);
+
+export const tokenEvents = {
+  /** `secret_digest`: HMAC-SHA256 of the secret under the gateway's pepper. The secret itself is nowhere. */
+  TokenIssued: firstVersion(
+    z.strictObject({
+      token_id,
+      account: actor,
+      name: sealed(text(1, 100)),
+      scopes: z.array(recordedScope).min(1),
+      rank_ceiling: rank,
+      expires_at: instant,
+      secret_digest: digest,
+    }),
+  ),
+  /** Told now and then, not at every request. */
+  TokenUsed: firstVersion(z.strictObject({})),
+  TokenRevoked: firstVersion(z.strictObject({})),
+} satisfies Catalogue;
+export type TokenEvent = EventsOf<typeof tokenEvents>;
+
+export const tokenDocument = z
+  .strictObject({
+    token_id,
+    account: actor,
+    name: z.string(),
+    scopes: z.array(scope),
+    rank_ceiling: rank.describe('It moves no mission whose effective rank is higher.'),
+    status: z.enum(['active', 'revoked', 'expired']),
+    issued_at: instant,
+    expires_at: instant,
+    last_used_at: instant.optional().describe('To within five minutes.'),
+    revoked_at: instant.optional(),
+  })
+  .meta({ id: 'Token' });
+export type TokenDocument = z.infer<typeof tokenDocument>;

@@ -1,2 +1,3 @@
 export * from './session.js';
 export * from './lockout.js';
+export * from './token.js';

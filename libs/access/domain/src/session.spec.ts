@@ -91,7 +91,7 @@ describe('a session', () => {
   });
   it('has a document without its binding', () => {
     const state = fold([opened, ended('revoked')]);
-    const document = state.status === 'absent' ? undefined : sessionDocument.parse(toDocument(state));
+    const document = state.status === 'absent' ? undefined : sessionDocument.parse(toDocument(state, at(2)));
     expect(document).toEqual({
       session_id: data.session_id,
       account: ada,
@@ -101,6 +101,12 @@ describe('a session', () => {
       ended_at: at(1),
       why: 'revoked',
     });
+  });
+  it('is shown as ended from its expiry on, also before that is recorded (S3)', () => {
+    const state = fold([opened]);
+    if (state.status === 'absent') throw new Error('it was opened');
+    expect(toDocument(state, at(EXPIRES - 0.001)).status).toBe('open');
+    expect(toDocument(state, at(EXPIRES))).toMatchObject({ status: 'ended', ended_at: at(EXPIRES), why: 'expired' });
   });
   it('opens and ends once, in time, whatever arrives (S1 to S3)', () => {
     const anyCommand = fc.constantFrom(

@@ -74,10 +74,12 @@ export const session: Decider<SessionState, SessionCommand, SessionEvent, Sessio
   evolve,
 };
 
-export const toDocument = (state: ExistingSession): SessionDocument => {
+/** As it is at this instant: past its expiry a session is over, whether or not anybody has said so. */
+export const toDocument = (state: ExistingSession, time: string): SessionDocument => {
   const { session_id, account, status, opened_at, expires_at } = state;
   const document = { session_id, account, status, opened_at, expires_at };
-  return state.status === 'ended' ? { ...document, ended_at: state.ended_at, why: state.why } : document;
+  if (state.status === 'ended') return { ...document, ended_at: state.ended_at, why: state.why };
+  return time < expires_at ? document : { ...document, status: 'ended', ended_at: expires_at, why: 'expired' };
 };
 
 /**

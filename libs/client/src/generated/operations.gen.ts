@@ -4,6 +4,7 @@ import type * as types from './types.gen.js';
 
 export interface Operations {
   'DELETE /v1/auth/sessions/{session_id}': { data: types.DeleteV1AuthSessionsSessionIdData; responses: types.DeleteV1AuthSessionsSessionIdResponses };
+  'DELETE /v1/auth/tokens/{token_id}': { data: types.DeleteV1AuthTokensTokenIdData; responses: types.DeleteV1AuthTokensTokenIdResponses };
   'GET /docs': { data: types.GetDocsData; responses: types.GetDocsResponses };
   'GET /health': { data: types.GetHealthData; responses: types.GetHealthResponses };
   'GET /openapi.json': { data: types.GetOpenapiJsonData; responses: types.GetOpenapiJsonResponses };
@@ -11,6 +12,7 @@ export interface Operations {
   'GET /v1/approvals': { data: types.GetV1ApprovalsData; responses: types.GetV1ApprovalsResponses };
   'GET /v1/approvals/{approval_id}': { data: types.GetV1ApprovalsApprovalIdData; responses: types.GetV1ApprovalsApprovalIdResponses };
   'GET /v1/auth/sessions': { data: types.GetV1AuthSessionsData; responses: types.GetV1AuthSessionsResponses };
+  'GET /v1/auth/tokens': { data: types.GetV1AuthTokensData; responses: types.GetV1AuthTokensResponses };
   'GET /v1/engine/missions': { data: types.GetV1EngineMissionsData; responses: types.GetV1EngineMissionsResponses };
   'GET /v1/engine/missions/{mission_id}': { data: types.GetV1EngineMissionsMissionIdData; responses: types.GetV1EngineMissionsMissionIdResponses };
   'GET /v1/engine/missions/{mission_id}/events': { data: types.GetV1EngineMissionsMissionIdEventsData; responses: types.GetV1EngineMissionsMissionIdEventsResponses };
@@ -39,6 +41,7 @@ export interface Operations {
   'POST /v1/approvals/{approval_id}/withdraw': { data: types.PostV1ApprovalsApprovalIdWithdrawData; responses: types.PostV1ApprovalsApprovalIdWithdrawResponses };
   'POST /v1/auth/login': { data: types.PostV1AuthLoginData; responses: types.PostV1AuthLoginResponses };
   'POST /v1/auth/logout': { data: types.PostV1AuthLogoutData; responses: types.PostV1AuthLogoutResponses };
+  'POST /v1/auth/tokens': { data: types.PostV1AuthTokensData; responses: types.PostV1AuthTokensResponses };
   'POST /v1/engine/missions': { data: types.PostV1EngineMissionsData; responses: types.PostV1EngineMissionsResponses };
   'POST /v1/engine/missions/{mission_id}/approve': { data: types.PostV1EngineMissionsMissionIdApproveData; responses: types.PostV1EngineMissionsMissionIdApproveResponses };
   'POST /v1/engine/missions/{mission_id}/cancel': { data: types.PostV1EngineMissionsMissionIdCancelData; responses: types.PostV1EngineMissionsMissionIdCancelResponses };
@@ -53,6 +56,7 @@ export interface Operations {
 /** What of an operation must be known when it is called. */
 export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_position: boolean }>>> = {
   'DELETE /v1/auth/sessions/{session_id}': { min_position: false },
+  'DELETE /v1/auth/tokens/{token_id}': { min_position: false },
   'GET /docs': { min_position: false },
   'GET /health': { min_position: false },
   'GET /openapi.json': { min_position: false },
@@ -60,6 +64,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'GET /v1/approvals': { min_position: true },
   'GET /v1/approvals/{approval_id}': { min_position: true },
   'GET /v1/auth/sessions': { min_position: true },
+  'GET /v1/auth/tokens': { min_position: true },
   'GET /v1/engine/missions': { min_position: true },
   'GET /v1/engine/missions/{mission_id}': { min_position: true },
   'GET /v1/engine/missions/{mission_id}/events': { min_position: false },
@@ -88,6 +93,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'POST /v1/approvals/{approval_id}/withdraw': { min_position: false },
   'POST /v1/auth/login': { min_position: false },
   'POST /v1/auth/logout': { min_position: false },
+  'POST /v1/auth/tokens': { min_position: false },
   'POST /v1/engine/missions': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/approve': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/cancel': { min_position: false },

@@ -50,6 +50,68 @@ export type Login = {
     operator_key: string;
 };
 
+export type IssuedToken = {
+    token_id: string;
+    account: string;
+    name: string;
+    scopes: Array<Scope>;
+    /**
+     * It moves no mission whose effective rank is higher.
+     */
+    rank_ceiling: Rank;
+    status: 'active' | 'revoked' | 'expired';
+    issued_at: string;
+    expires_at: string;
+    /**
+     * To within five minutes.
+     */
+    last_used_at?: string;
+    revoked_at?: string;
+    /**
+     * The token itself: shown now, and never again.
+     */
+    token: string;
+};
+
+export type Scope = 'missions:read' | 'missions:write' | 'vault:read' | 'vault:write' | 'audit:export' | 'admin';
+
+/**
+ * Risk: E trivial, D low, C medium, B elevated, A high, S critical.
+ */
+export type Rank = 'E' | 'D' | 'C' | 'B' | 'A' | 'S';
+
+export type TokenRequest = {
+    /**
+     * What it is for.
+     */
+    name: string;
+    scopes: Array<Scope>;
+    /**
+     * It moves no mission whose effective rank is higher.
+     */
+    rank_ceiling?: Rank;
+    expires_in_days?: number;
+};
+
+export type Token = {
+    token_id: string;
+    account: string;
+    name: string;
+    scopes: Array<Scope>;
+    /**
+     * It moves no mission whose effective rank is higher.
+     */
+    rank_ceiling: Rank;
+    status: 'active' | 'revoked' | 'expired';
+    issued_at: string;
+    expires_at: string;
+    /**
+     * To within five minutes.
+     */
+    last_used_at?: string;
+    revoked_at?: string;
+};
+
 export type Mission = {
     mission_id: string;
     goal: string;
@@ -99,11 +161,6 @@ export type Mission = {
 };
 
 export type Category = 'coin' | 'forge' | 'library' | 'sanctuary';
-
-/**
- * Risk: E trivial, D low, C medium, B elevated, A high, S critical.
- */
-export type Rank = 'E' | 'D' | 'C' | 'B' | 'A' | 'S';
 
 export type MissionStatus = 'accepted' | 'awaiting_approval' | 'suggested' | 'queued' | 'running' | 'paused' | 'verifying' | 'completed' | 'failed' | 'cancelled';
 
@@ -631,9 +688,17 @@ export type GetV1AuthSessionsErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -681,6 +746,10 @@ export type DeleteV1AuthSessionsSessionIdErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * session-not-found
      */
     404: Problem;
@@ -688,6 +757,10 @@ export type DeleteV1AuthSessionsSessionIdErrors = {
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -726,7 +799,7 @@ export type PostV1AuthLoginErrors = {
      */
     401: Problem;
     /**
-     * origin-refused
+     * operator-key-refused, origin-refused
      */
     403: Problem;
     /**
@@ -742,7 +815,7 @@ export type PostV1AuthLoginErrors = {
      */
     422: Problem;
     /**
-     * locked-out
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -783,6 +856,10 @@ export type PostV1AuthLogoutErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * body-too-large
      */
     413: Problem;
@@ -794,6 +871,10 @@ export type PostV1AuthLogoutErrors = {
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -814,6 +895,181 @@ export type PostV1AuthLogoutResponses = {
 };
 
 export type PostV1AuthLogoutResponse = PostV1AuthLogoutResponses[keyof PostV1AuthLogoutResponses];
+
+export type GetV1AuthTokensData = {
+    body?: never;
+    path?: never;
+    query?: {
+        limit?: number;
+        cursor?: string;
+        /**
+         * Wait until the view has this position (5 s, then 504).
+         */
+        min_position?: string;
+    };
+    url: '/v1/auth/tokens';
+};
+
+export type GetV1AuthTokensErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
+     * malformed-cursor, malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1AuthTokensError = GetV1AuthTokensErrors[keyof GetV1AuthTokensErrors];
+
+export type GetV1AuthTokensResponses = {
+    /**
+     * A page of tokens, without their secrets.
+     */
+    200: {
+        data: Array<Token>;
+        next_cursor: string | null;
+    };
+};
+
+export type GetV1AuthTokensResponse = GetV1AuthTokensResponses[keyof GetV1AuthTokensResponses];
+
+export type PostV1AuthTokensData = {
+    body: TokenRequest;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/tokens';
+};
+
+export type PostV1AuthTokensErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1AuthTokensError = PostV1AuthTokensErrors[keyof PostV1AuthTokensErrors];
+
+export type PostV1AuthTokensResponses = {
+    /**
+     * The token, which is shown once.
+     */
+    201: IssuedToken;
+};
+
+export type PostV1AuthTokensResponse = PostV1AuthTokensResponses[keyof PostV1AuthTokensResponses];
+
+export type DeleteV1AuthTokensTokenIdData = {
+    body?: never;
+    path: {
+        token_id: string;
+    };
+    query?: never;
+    url: '/v1/auth/tokens/{token_id}';
+};
+
+export type DeleteV1AuthTokensTokenIdErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
+     * token-not-found
+     */
+    404: Problem;
+    /**
+     * schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type DeleteV1AuthTokensTokenIdError = DeleteV1AuthTokensTokenIdErrors[keyof DeleteV1AuthTokensTokenIdErrors];
+
+export type DeleteV1AuthTokensTokenIdResponses = {
+    /**
+     * The token, revoked.
+     */
+    200: Token;
+};
+
+export type DeleteV1AuthTokensTokenIdResponse = DeleteV1AuthTokensTokenIdResponses[keyof DeleteV1AuthTokensTokenIdResponses];
 
 export type GetV1EngineMissionsData = {
     body?: never;
@@ -855,13 +1111,21 @@ export type GetV1EngineMissionsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -913,9 +1177,13 @@ export type PostV1EngineMissionsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, rank-above-ceiling, scope-required
+     */
+    403: Problem;
     /**
      * request-in-flight
      */
@@ -932,6 +1200,10 @@ export type PostV1EngineMissionsErrors = {
      * idempotency-key-reused, path-outside-roots, plan-invalid, plan-too-large, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -987,9 +1259,13 @@ export type GetV1EngineMissionsMissionIdErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * mission-not-found
      */
@@ -998,6 +1274,10 @@ export type GetV1EngineMissionsMissionIdErrors = {
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1043,9 +1323,13 @@ export type GetV1EngineMissionsMissionIdTasksErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * mission-not-found
      */
@@ -1054,6 +1338,10 @@ export type GetV1EngineMissionsMissionIdTasksErrors = {
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1111,7 +1399,7 @@ export type PostV1EngineMissionsMissionIdApproveErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, operator-key-required
+     * operator-key-refused, operator-key-required, session-required
      */
     403: Problem;
     /**
@@ -1135,7 +1423,7 @@ export type PostV1EngineMissionsMissionIdApproveErrors = {
      */
     422: Problem;
     /**
-     * locked-out
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -1184,6 +1472,10 @@ export type PostV1EngineMissionsMissionIdDenyErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * mission-not-found
      */
     404: Problem;
@@ -1203,6 +1495,10 @@ export type PostV1EngineMissionsMissionIdDenyErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1249,11 +1545,11 @@ export type PostV1EngineMissionsMissionIdRunErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
     /**
-     * operator-key-refused, operator-key-required
+     * operator-key-refused, operator-key-required, rank-above-ceiling, scope-required
      */
     403: Problem;
     /**
@@ -1277,7 +1573,7 @@ export type PostV1EngineMissionsMissionIdRunErrors = {
      */
     422: Problem;
     /**
-     * locked-out
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -1322,9 +1618,13 @@ export type PostV1EngineMissionsMissionIdCancelErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, rank-above-ceiling, scope-required
+     */
+    403: Problem;
     /**
      * mission-not-found
      */
@@ -1345,6 +1645,10 @@ export type PostV1EngineMissionsMissionIdCancelErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1385,13 +1689,21 @@ export type GetV1ApprovalsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1446,9 +1758,13 @@ export type GetV1ApprovalsApprovalIdErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * approval-not-found
      */
@@ -1457,6 +1773,10 @@ export type GetV1ApprovalsApprovalIdErrors = {
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1500,13 +1820,21 @@ export type GetV1ReviewsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1564,7 +1892,7 @@ export type PostV1ApprovalsApprovalIdGrantErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, operator-key-required, own-request
+     * operator-key-refused, operator-key-required, own-request, session-required
      */
     403: Problem;
     /**
@@ -1588,7 +1916,7 @@ export type PostV1ApprovalsApprovalIdGrantErrors = {
      */
     422: Problem;
     /**
-     * locked-out
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -1637,6 +1965,10 @@ export type PostV1ApprovalsApprovalIdDenyErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * approval-not-found
      */
     404: Problem;
@@ -1656,6 +1988,10 @@ export type PostV1ApprovalsApprovalIdDenyErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1702,6 +2038,10 @@ export type PostV1ApprovalsApprovalIdWithdrawErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * approval-not-found
      */
     404: Problem;
@@ -1721,6 +2061,10 @@ export type PostV1ApprovalsApprovalIdWithdrawErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1767,7 +2111,7 @@ export type PostV1ReviewsReviewIdErrors = {
      */
     401: Problem;
     /**
-     * operator-required
+     * operator-key-refused, operator-required, session-required
      */
     403: Problem;
     /**
@@ -1790,6 +2134,10 @@ export type PostV1ReviewsReviewIdErrors = {
      * idempotency-key-reused, reason-required, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1829,13 +2177,21 @@ export type GetV1EvolutionErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1882,13 +2238,21 @@ export type GetV1EvolutionMissionsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1934,13 +2298,21 @@ export type GetV1EvolutionHistoryErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -1987,13 +2359,21 @@ export type GetV1EvolutionTreeErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2037,13 +2417,21 @@ export type GetV1GovernanceCapabilitiesErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2101,7 +2489,7 @@ export type PostV1GovernanceCapabilitiesCapabilityGrantErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, operator-key-required, operator-required
+     * operator-key-refused, operator-key-required, operator-required, session-required
      */
     403: Problem;
     /**
@@ -2124,6 +2512,10 @@ export type PostV1GovernanceCapabilitiesCapabilityGrantErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2174,7 +2566,7 @@ export type PostV1GovernanceCapabilitiesCapabilityRevokeErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, operator-key-required, operator-required
+     * operator-key-refused, operator-key-required, operator-required, session-required
      */
     403: Problem;
     /**
@@ -2197,6 +2589,10 @@ export type PostV1GovernanceCapabilitiesCapabilityRevokeErrors = {
      * idempotency-key-reused, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2243,13 +2639,21 @@ export type GetV1VaultArtifactsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2297,9 +2701,13 @@ export type GetV1VaultArtifactsArtifactIdVersionsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * artifact-not-found
      */
@@ -2308,6 +2716,10 @@ export type GetV1VaultArtifactsArtifactIdVersionsErrors = {
      * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2362,9 +2774,13 @@ export type GetV1VaultArtifactsArtifactIdErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * artifact-not-found
      */
@@ -2373,6 +2789,10 @@ export type GetV1VaultArtifactsArtifactIdErrors = {
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2427,9 +2847,13 @@ export type GetV1VaultArtifactsArtifactIdContentErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * artifact-not-found
      */
@@ -2442,6 +2866,10 @@ export type GetV1VaultArtifactsArtifactIdContentErrors = {
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * artifact-corrupt, artifact-lost, internal-fault
      */
@@ -2490,9 +2918,13 @@ export type GetV1VaultArtifactsArtifactIdLineageErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * artifact-not-found
      */
@@ -2501,6 +2933,10 @@ export type GetV1VaultArtifactsArtifactIdLineageErrors = {
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2562,15 +2998,19 @@ export type GetV1EventsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-position, schema-violated
      */
     422: Problem;
     /**
-     * too-many-requests
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -2626,9 +3066,13 @@ export type GetV1EngineMissionsMissionIdEventsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * mission-not-found
      */
@@ -2638,7 +3082,7 @@ export type GetV1EngineMissionsMissionIdEventsErrors = {
      */
     422: Problem;
     /**
-     * too-many-requests
+     * locked-out, too-many-requests
      */
     429: Problem;
     /**
@@ -2683,13 +3127,21 @@ export type GetV1NexusmonOrganismStatusErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * malformed-position, schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2728,13 +3180,21 @@ export type GetV1WorkersErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2787,13 +3247,21 @@ export type GetV1SystemTemplatesErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2831,13 +3299,21 @@ export type GetV1SystemHealthErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2872,9 +3348,17 @@ export type GetHealthErrors = {
      */
     400: Problem;
     /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2913,9 +3397,17 @@ export type GetV1HealthErrors = {
      */
     400: Problem;
     /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2954,9 +3446,17 @@ export type GetReadyErrors = {
      */
     400: Problem;
     /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -2989,13 +3489,21 @@ export type GetV1SystemProjectionsErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -3035,9 +3543,13 @@ export type GetV1SystemProjectionsProjectionErrors = {
      */
     400: Problem;
     /**
-     * credential-invalid, credential-required, session-binding-mismatch, session-ended
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
      */
     401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
     /**
      * projection-not-found
      */
@@ -3046,6 +3558,10 @@ export type GetV1SystemProjectionsProjectionErrors = {
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -3086,6 +3602,10 @@ export type PostV1SystemProjectionsProjectionRebuildErrors = {
      */
     401: Problem;
     /**
+     * operator-key-refused, session-required
+     */
+    403: Problem;
+    /**
      * projection-not-found
      */
     404: Problem;
@@ -3105,6 +3625,10 @@ export type PostV1SystemProjectionsProjectionRebuildErrors = {
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -3139,9 +3663,17 @@ export type GetOpenapiJsonErrors = {
      */
     400: Problem;
     /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */
@@ -3174,9 +3706,17 @@ export type GetDocsErrors = {
      */
     400: Problem;
     /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
      * schema-violated
      */
     422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
     /**
      * internal-fault
      */

@@ -68,6 +68,10 @@ export class Config {
     allowed_origins: readonly string[];
     allowed_tunnel_ids: readonly string[];
     trusted_proxies: readonly string[];
+    requests_per_credential: number;
+    requests_per_address: number;
+    event_streams_per_credential: number;
+    event_streams_max: number;
   }>;
   readonly log_level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly traces: Readonly<{ endpoint: string | undefined; share: number }>;
@@ -105,6 +109,10 @@ export class Config {
       allowed_origins: env.ALLOWED_ORIGINS,
       allowed_tunnel_ids: env.ALLOWED_TUNNEL_IDS,
       trusted_proxies: env.TRUSTED_PROXIES,
+      requests_per_credential: env.NEXUSMON_RATE_PER_CREDENTIAL,
+      requests_per_address: env.NEXUSMON_RATE_PER_ADDRESS,
+      event_streams_per_credential: env.NEXUSMON_EVENT_STREAMS_PER_CREDENTIAL,
+      event_streams_max: env.NEXUSMON_EVENT_STREAMS_MAX,
     };
     this.log_level = env.LOG_LEVEL;
     this.traces = {

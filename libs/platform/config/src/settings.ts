@@ -205,6 +205,30 @@ export const SETTINGS = {
     schema: list(','),
     fallback: '',
   }),
+  NEXUSMON_RATE_PER_CREDENTIAL: setting({
+    says: 'Requests a second with one session or API token; more get 429.',
+    unit: 'requests/s',
+    schema: count(1, 1_000_000),
+    fallback: '2000',
+  }),
+  NEXUSMON_RATE_PER_ADDRESS: setting({
+    says: 'Requests a second from one address (IPv6: /64) without a valid credential; more get 429.',
+    unit: 'requests/s',
+    schema: count(1, 1_000_000),
+    fallback: '20',
+  }),
+  NEXUSMON_EVENT_STREAMS_PER_CREDENTIAL: setting({
+    says: 'Open event streams (SSE) of one session or API token.',
+    unit: 'streams',
+    schema: count(1, 10_000),
+    fallback: '5',
+  }),
+  NEXUSMON_EVENT_STREAMS_MAX: setting({
+    says: 'Open event streams (SSE) of one gateway process.',
+    unit: 'streams',
+    schema: count(1, 100_000),
+    fallback: '1000',
+  }),
   LOG_LEVEL: setting({
     says: 'The least important line that is written.',
     unit: 'level',

@@ -1,6 +1,7 @@
 // How a service answers a request: the same three kinds everywhere. Only the gateway turns them into HTTP.
 
 import { z } from 'zod';
+import { rank } from './words.js';
 
 export const fieldError = z.strictObject({ path: z.string(), message: z.string() });
 export type FieldError = z.infer<typeof fieldError>;
@@ -42,12 +43,14 @@ export const replyOf = <Body extends z.ZodType>(body: Body) =>
 
 /**
  * Who asks, on every request between services: the principal, the command's id (from its Idempotency-Key where it has
- * one) and the digest of what was asked, so that the same key with another body is found out.
+ * one) and the digest of what was asked, so that the same key with another body is found out. A principal with a
+ * `rank_ceiling` moves nothing whose rank is higher.
  */
 export const asked = z.strictObject({
   actor: z.string(),
   command_id: z.string(),
   request_digest: z.string().optional(),
+  rank_ceiling: rank.optional(),
 });
 export type Asked = z.infer<typeof asked>;
 

@@ -2,7 +2,8 @@
 // stands is never read from it.
 //
 //   K1. One algorithm is accepted, the one that is written; the token cannot choose its key.
-//   K2. Issuer, audience, type and expiry are checked every time; the signature once for each token, then remembered.
+//   K2. A token has one spelling: bits that base64 leaves over are zero.
+//   K3. Issuer, audience, type and expiry are checked every time; the signature once for each token, then remembered.
 
 import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
@@ -61,6 +62,7 @@ export class SessionTokens {
   }
 
   private async verify(token: string): Promise<Claims | undefined> {
+    if (!isCanonical(token)) return undefined;
     try {
       const { payload } = await jwtVerify(token, this.keys.verify, {
         algorithms: [this.keys.algorithm],
@@ -70,7 +72,7 @@ export class SessionTokens {
         requiredClaims: ['sub', 'jti', 'iat', 'nbf', 'exp'],
       });
       const { jti, sub, exp } = payload;
-      if (jti === undefined || sub === undefined || exp === undefined) return undefined;
+      if (typeof jti !== 'string' || typeof sub !== 'string' || exp === undefined) return undefined;
       return { session_id: jti, account: sub, expires_at_ms: exp * MILLISECONDS };
     } catch (error) {
       // Every way in which a token can be wrong is one of these; anything else is a fault of ours.
@@ -79,3 +81,9 @@ export class SessionTokens {
     }
   }
 }
+
+/** Three parts in base64url, each as an encoder would have written it. */
+const isCanonical = (token: string): boolean => {
+  const parts = token.split('.');
+  return parts.length === 3 && parts.every((part) => Buffer.from(part, 'base64url').toString('base64url') === part);
+};

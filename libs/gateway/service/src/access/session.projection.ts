@@ -31,7 +31,7 @@ export const sessionProjection: Projection = aggregateProjection({
   },
 });
 
-type Listing = Readonly<{ account: string; limit: number; cursor: string | undefined }>;
+export type Listing = Readonly<{ account: string; limit: number; cursor: string | undefined }>;
 
 export const listSessions = (
   database: Database,
@@ -39,5 +39,5 @@ export const listSessions = (
 ): Promise<PageAnswer<SessionDocument>> =>
   readPage(database, {
     ...{ table: SESSION_VIEW, order_column: 'created_position', limit, cursor, where: { account } },
-    item: (row) => toDocument(row['state'] as ExistingSession),
+    item: (row) => toDocument(row['state'] as ExistingSession, new Date().toISOString()),
   });

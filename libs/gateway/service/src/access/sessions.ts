@@ -25,18 +25,15 @@ import { LRUCache } from 'lru-cache';
 import { problem } from '../http/problem.js';
 import type { Principal } from '../http/route.js';
 import { isSameOrigin, type Origins } from '../http/security-headers.js';
-import { singleHeader } from '../http/validation.js';
 import { bindingOf } from './client-binding.js';
+import { COOKIE, KNOWN_FOR_MS, type Credential } from './credential.js';
 import type { KeyChecks } from './key-checks.js';
 import { sessionAggregate } from './session.aggregate.js';
 import type { SessionTokens } from './session-token.js';
 
 /** One operator key, one account. */
 export const ACCOUNT = 'operator:owner';
-const COOKIE = 'nexusmon_session';
 const DAY_MS = 86_400_000;
-/** How old this process's knowledge of a session may be (A1). */
-export const KNOWN_FOR_MS = 4_000;
 const KNOWN_MAX = 10_000;
 const READ_ONLY_SESSION_MS = 900_000;
 const IN_MEMORY_MAX = 1_000;
@@ -52,7 +49,6 @@ export type SessionOptions = Readonly<{
 
 type OpenOrder = Extract<Untimed<SessionCommand>, { type: 'OpenSession' }>;
 type Begun = Readonly<{ session_id: string; expires_at_ms: number; position: string | undefined }>;
-type Credential = Readonly<{ token: string; from: 'header' | 'cookie' }>;
 
 export class Sessions {
   private readonly known = new LRUCache<string, SessionState>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
@@ -138,13 +134,12 @@ export class Sessions {
 
   private ended(session_id: string, state: SessionState, position: string | undefined) {
     if (state.status === 'absent') throw problem('session-not-found', `there is no session ${session_id}`);
-    return { session: toDocument(state), position };
+    return { session: toDocument(state, new Date().toISOString()), position };
   }
 
-  /** The principal behind the credential of a request, or a problem that says what is wrong with it. */
-  async authenticate(request: FastifyRequest): Promise<Principal> {
-    const { token, from } = this.credentialOf(request);
-    const claims = await this.options.tokens.read(token);
+  /** The principal behind a session's token, or a problem that says what is wrong with it. */
+  async authenticate(request: FastifyRequest, { text, from }: Credential): Promise<Principal> {
+    const claims = await this.options.tokens.read(text);
     if (!claims || !sessionId.safeParse(claims.session_id).success)
       throw problem('credential-invalid', 'the session token is not valid, or has expired');
     if (from === 'cookie') this.checkCookieUse(request);
@@ -159,7 +154,6 @@ export class Sessions {
     return principal;
   }
 
-  /** Whether the session behind a principal still stands: for connections that outlive their first check. */
   async stands(principal: Principal): Promise<boolean> {
     return (await this.standing(principal)) !== undefined;
   }
@@ -187,18 +181,6 @@ export class Sessions {
     return bindingOf(request.headers['user-agent'], request.ip, this.options.binding);
   }
 
-  private credentialOf(request: FastifyRequest): Credential {
-    const authorization = singleHeader(request, 'Authorization');
-    if (authorization !== undefined) {
-      const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization)?.[1];
-      if (token === undefined) throw problem('credential-invalid', 'Authorization is not of the form Bearer <token>');
-      return { token, from: 'header' };
-    }
-    const token = cookieIn(request.headers.cookie);
-    if (token === undefined) throw problem('credential-required', 'this route needs a session');
-    return { token, from: 'cookie' };
-  }
-
   /** A3. Browsers send Origin with every write; where one does not, its fetch metadata must say the same. */
   private checkCookieUse(request: FastifyRequest): void {
     const { origin } = request.headers;
@@ -217,11 +199,3 @@ export class Sessions {
     return `${COOKIE}=${token}; Path=/; Max-Age=${max_age_seconds}; HttpOnly; SameSite=Strict${secure}`;
   }
 }
-
-const cookieIn = (header: string | undefined): string | undefined => {
-  for (const pair of (header ?? '').split(';')) {
-    const [name = '', value = ''] = pair.split('=', 2).map((part) => part.trim());
-    if (name === COOKIE && value !== '') return value;
-  }
-  return undefined;
-};

@@ -24,11 +24,12 @@ export type Command = Readonly<{
 /** `name` says the command and what it is about: `mission.approve`, then the mission. */
 export const commandOf = ({ principal, request, raw_body }: Caller, ...name: readonly string[]): Command => {
   const { actor } = principal;
+  const who = principal.kind === 'token' ? { actor, rank_ceiling: principal.rank_ceiling } : { actor };
   const key = idempotencyKey(request);
-  if (key === undefined) return { asked: { actor, command_id: newId('cmd') }, idOf: newId };
+  if (key === undefined) return { asked: { ...who, command_id: newId('cmd') }, idOf: newId };
   return {
     asked: {
-      actor,
+      ...who,
       command_id: keyedId('cmd', actor, ...name, key),
       request_digest: sha256Hex(canonical(raw_body ?? {})),
     },

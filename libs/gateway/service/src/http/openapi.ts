@@ -22,11 +22,23 @@ const COMMON: readonly ProblemCode[] = [
   'schema-violated',
   'service-unavailable',
   'internal-fault',
+  'too-many-requests',
+  'operator-key-refused',
+  'locked-out',
 ];
+const BY_SESSION = ['credential-required', 'credential-invalid', 'session-ended', 'session-binding-mismatch'] as const;
 const PROBLEMS_OF_ACCESS: Readonly<Record<Policy['access'], readonly ProblemCode[]>> = {
   public: [],
-  operator: ['credential-required', 'credential-invalid', 'session-ended', 'session-binding-mismatch'],
+  operator: [...BY_SESSION, 'session-required'],
+  scope: [...BY_SESSION, 'token-ended', 'scope-required'],
   operator_key: ['operator-key-invalid', 'locked-out'],
+};
+const BY_SESSION_SECURITY = [{ session: [] }, { session_cookie: [] }];
+const SECURITY: Readonly<Record<Policy['access'], readonly object[]>> = {
+  public: [],
+  operator: BY_SESSION_SECURITY,
+  scope: [...BY_SESSION_SECURITY, { api_token: [] }],
+  operator_key: [],
 };
 
 /** Shared schemas stand once, under the id that their contract gives them. */
@@ -148,7 +160,7 @@ const operationOf = (route: Route, components: Components): JsonSchema => {
         }
       : {}),
     responses: { ...problemsOf(route, components), ...Object.fromEntries(answers) },
-    security: route.policy.access === 'operator' ? [{ session: [] }, { session_cookie: [] }] : [],
+    security: SECURITY[route.policy.access],
     'x-policy': route.policy,
   };
 };
@@ -178,6 +190,7 @@ export const makeOpenApi = (routes: readonly Route[], version: string): JsonSche
       schemas: components.schemas,
       securitySchemes: {
         session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        api_token: { type: 'http', scheme: 'bearer', bearerFormat: 'nx_<id>_<secret>' },
         session_cookie: { type: 'apiKey', in: 'cookie', name: 'nexusmon_session' },
       },
     },

@@ -31,6 +31,11 @@ export const PROBLEMS = {
   'credential-invalid': meaning(401, 'The credential is not valid', 'Log in again with POST /v1/auth/login.'),
   'session-ended': meaning(401, 'The session has ended', 'Log in again with POST /v1/auth/login.'),
   'session-binding-mismatch': meaning(401, 'The session belongs to another client', 'Log in again from this client.'),
+  'token-ended': meaning(
+    401,
+    'The API token has been revoked or has expired',
+    'Ask an operator for another; POST /v1/auth/tokens issues one.',
+  ),
   'operator-key-invalid': meaning(
     401,
     'The operator key is wrong',
@@ -43,6 +48,17 @@ export const PROBLEMS = {
     'The origin is not allowed',
     'Call from the origin of the gateway, or list it in ALLOWED_ORIGINS.',
   ),
+  'scope-required': meaning(403, 'The API token lacks a scope', 'Use a token with a scope that scopes names.'),
+  'session-required': meaning(
+    403,
+    'This takes an operator with a session',
+    'POST /v1/auth/login; no API token may do this.',
+  ),
+  'rank-above-ceiling': meaning(
+    403,
+    'The mission is above the rank ceiling of the API token',
+    'Use a token with a higher ceiling, or an operator with a session.',
+  ),
   'not-permitted': meaning(403, 'Not permitted', 'The detail names what is missing.'),
   'not-found': meaning(404, 'Not found', 'Check the id; lists show what there is.'),
   'mission-not-found': meaning(404, 'There is no such mission', 'GET /v1/engine/missions lists them.'),
@@ -52,6 +68,7 @@ export const PROBLEMS = {
   'artifact-not-found': meaning(404, 'There is no such artifact', 'GET /v1/vault/artifacts lists them.'),
   'session-not-found': meaning(404, 'There is no such session', 'GET /v1/auth/sessions lists them.'),
   'projection-not-found': meaning(404, 'There is no such projection', 'GET /v1/system/projections lists them.'),
+  'token-not-found': meaning(404, 'There is no such API token', 'GET /v1/auth/tokens lists them.'),
   'route-not-found': meaning(404, 'There is no such route', 'GET /openapi.json lists all routes.'),
   'method-not-allowed': meaning(405, 'The route does not have this method', 'Use a method that Allow names.'),
   'illegal-transition': meaning(409, 'Not possible in the present state', 'Choose one of the verbs in possible.'),

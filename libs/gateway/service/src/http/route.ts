@@ -4,27 +4,29 @@
 //   T2. Handlers get values that fit their schemas, and a principal unless the route is public.
 //   T3. Handlers know nothing of Fastify, but for those that take the connection over (`taken`).
 
+import type { Scope } from '@nexusmon/access-contract';
+import type { Rank } from '@nexusmon/shared-contract';
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 
 /**
- * `operator`: an open session of an operator. `step_up`: an X-Operator-Key that is right makes the call sovereign.
- * `operator_key`: the key in the body's field `operator_key` authenticates the call, and nothing else does.
- * A wrong X-Operator-Key ends any request, whatever the route.
+ * `operator`: an open session of an operator, and no API token. `scope`: a session, or an API token with one of these
+ * scopes. `step_up`: an X-Operator-Key that is right makes the call of a session sovereign. `operator_key`: the key in
+ * the body's field `operator_key` authenticates the call, and nothing else does. A wrong X-Operator-Key ends any
+ * request, whatever the route.
  */
 export type Policy =
   | Readonly<{ access: 'public' }>
   | Readonly<{ access: 'operator'; step_up?: boolean }>
+  | Readonly<{ access: 'scope'; scope: Scope | readonly Scope[]; step_up?: boolean }>
   | Readonly<{ access: 'operator_key' }>;
 
-/** Who stands behind a request. `credential_id` names the session, or is the account where the key came by itself. */
-export type Principal = Readonly<{
-  kind: 'session' | 'key';
-  actor: string;
-  credential_id: string;
-  expires_at_ms: number;
-}>;
+type Person = Readonly<{ actor: string; credential_id: string; expires_at_ms: number }>;
+/** Who stands behind a request. `credential_id` names the session or token; a key by itself names its account. */
+export type Principal =
+  | (Person & Readonly<{ kind: 'session' | 'key' }>)
+  | (Person & Readonly<{ kind: 'token'; scopes: readonly string[]; rank_ceiling: Rank }>);
 
 export type HeaderName =
   'Idempotency-Key' | 'Prefer' | 'X-Operator-Key' | 'Last-Event-ID' | 'If-None-Match' | 'Range' | 'If-Range';

@@ -15,6 +15,14 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 const TRANSPORT_SECURITY = 'max-age=31536000; includeSubDomains';
 const PREFLIGHT_SECONDS = '600';
+const ALLOWED_HEADERS = [
+  ...['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Operator-Key', 'Last-Event-ID', 'If-Match'],
+  ...['If-None-Match', 'If-Range', 'Range', 'traceparent', 'X-Request-Id'],
+].join(', ');
+const EXPOSED_HEADERS = [
+  ...['Location', 'Nexusmon-Position', 'Preference-Applied', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'ETag'],
+  ...['Content-Range', 'Content-Disposition', 'X-Request-Id'],
+].join(', ');
 const TUNNEL_ID = /^[A-Za-z0-9-]{1,64}$/;
 
 export type Origins = Readonly<{ allows: (origin: string) => boolean }>;
@@ -36,10 +44,7 @@ const answerPreflight = (reply: FastifyReply): FastifyReply =>
     .status(204)
     .headers({
       'access-control-allow-methods': 'GET, POST, DELETE',
-      'access-control-allow-headers': [
-        'Authorization, Content-Type, Idempotency-Key, Prefer, X-Operator-Key, Last-Event-ID',
-        'Range, If-Range, If-None-Match, traceparent, X-Request-Id',
-      ].join(', '),
+      'access-control-allow-headers': ALLOWED_HEADERS,
       'access-control-max-age': PREFLIGHT_SECONDS,
     })
     .send();
@@ -54,10 +59,9 @@ export const protectBrowsers = (http: FastifyInstance, origins: Origins): void =
     reply.headers({
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers': [
-        'Location, Nexusmon-Position, Preference-Applied, Retry-After, ETag, X-Request-Id',
-        'Content-Range, Accept-Ranges, Content-Disposition',
-      ].join(', '),
+      'access-control-expose-headers': [EXPOSED_HEADERS, 'Content-Range, Accept-Ranges, Content-Disposition'].join(
+        ', ',
+      ),
       'cross-origin-resource-policy': 'cross-origin',
     });
     if (request.method === 'OPTIONS' && request.headers['access-control-request-method'])

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -8,6 +8,8 @@ import { z } from 'zod';
 import { withReference } from '../routes/docs.routes.js';
 import { problem } from './problem.js';
 import { defineRoute, type Principal } from './route.js';
+import { Admission } from '../access/admission.js';
+import { RateLimit } from './rate-limit.js';
 import { allowedOrigins } from './security-headers.js';
 import { makeSurface } from './surface.js';
 
@@ -50,6 +52,15 @@ const routes = [
     }),
     responses: { 200: { description: 'It.' } },
     handler: ({ params, query }) => ({ status: 200, body: { params, query } }),
+  }),
+  defineRoute({
+    method: 'POST',
+    path: '/v1/scoped',
+    summary: 'Make a thing with a token',
+    tag: 'Things',
+    policy: { access: 'scope', scope: ['missions:write', 'admin'], step_up: true },
+    responses: { 200: { description: 'Made.' } },
+    handler: (call) => ({ status: 200, body: { actor: call.principal.actor, sovereign: call.sovereign } }),
   }),
   defineRoute({
     method: 'POST',
@@ -96,22 +107,43 @@ const routes = [
   }),
 ];
 
-const http = makeSurface({
-  routes: withReference(routes, '9.9.9'),
-  origins: allowedOrigins([ORIGIN], ['my-tunnel']),
-  trusted_proxies: [],
-  log: silentLogger(),
-  authenticate: (request) => {
-    if (request.headers.authorization === 'Bearer right') return Promise.resolve(principal);
-    return Promise.reject(problem('credential-required', 'who are you?'));
-  },
-  checkKey: (_, key, place) => {
-    if (key === 'key') return Promise.resolve();
-    return Promise.reject(problem('operator-key-refused', `the key in the ${place} is wrong`));
-  },
-  account: 'operator:owner',
+const EXPIRES = Number.MAX_SAFE_INTEGER;
+const tokenOf = (...scopes: string[]): Principal => ({
+  ...{ kind: 'token', actor: 'token:tok_1', credential_id: 'tok_1', expires_at_ms: EXPIRES },
+  ...{ scopes, rank_ceiling: 'B' },
 });
+const CALLERS: Readonly<Record<string, Principal>> = {
+  right: principal,
+  reader: tokenOf('missions:read'),
+  writer: tokenOf('missions:write', 'vault:read'),
+};
 
+const surfaceWith = (per_credential: number, per_address: number, now_ms?: () => number) =>
+  makeSurface({
+    routes: withReference(routes, '9.9.9'),
+    origins: allowedOrigins([ORIGIN], ['my-tunnel']),
+    trusted_proxies: ['127.0.0.1'],
+    log: silentLogger(),
+    admission: new Admission({
+      credentials: {
+        authenticate: (_, { text: name }) => {
+          const caller = CALLERS[name];
+          return caller ? Promise.resolve(caller) : Promise.reject(problem('credential-invalid', 'who are you?'));
+        },
+      },
+      keys: {
+        check: (_, key, place) =>
+          key === 'key'
+            ? Promise.resolve()
+            : Promise.reject(problem('operator-key-refused', `the key in the ${place} is wrong`)),
+      },
+      account: 'operator:owner',
+      per_credential: new RateLimit('credential', per_credential, now_ms),
+      per_address: new RateLimit('address', per_address, now_ms),
+    }),
+  });
+
+const http = surfaceWith(10_000, 10_000);
 let url = '';
 beforeAll(async () => {
   url = await http.listen({ host: '127.0.0.1', port: 0 });
@@ -122,8 +154,8 @@ const AUTH = { authorization: 'Bearer right' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 type Asked = Readonly<{ method?: string; headers?: Record<string, string>; body?: string | Uint8Array<ArrayBuffer> }>;
-const ask = async (path: string, { method = 'GET', headers = {}, body: sent }: Asked = {}) => {
-  const response = await fetch(url + path, { method, headers, ...(sent === undefined ? {} : { body: sent }) });
+const ask = async (path: string, { method = 'GET', headers = {}, body: sent }: Asked = {}, at = url) => {
+  const response = await fetch(at + path, { method, headers, ...(sent === undefined ? {} : { body: sent }) });
   const content = await response.text();
   const media_type = response.headers.get('content-type') ?? '';
   const document = media_type.includes('json') ? (JSON.parse(content) as Record<string, unknown>) : {};
@@ -254,6 +286,19 @@ describe('a request', () => {
       expectProblem(await ask(path, { headers: wrong }), 403, 'operator-key-refused');
   });
 
+  it('of a token does what a scope allows, and nothing that takes an operator', async () => {
+    const scoped = (name: string, headers = {}) =>
+      ask('/v1/scoped', { method: 'POST', headers: { authorization: `Bearer ${name}`, ...headers } });
+    expect((await scoped('writer')).document).toEqual({ actor: 'token:tok_1', sovereign: false });
+    expect((await scoped('right', { 'x-operator-key': 'key' })).document).toMatchObject({ sovereign: true });
+    expectProblem(await scoped('reader'), 403, 'scope-required');
+    expect((await scoped('reader')).document['scopes']).toEqual(['missions:write', 'admin']);
+    expectProblem(await scoped('writer', { 'x-operator-key': 'key' }), 403, 'session-required');
+    expectProblem(await scoped('nobody'), 401, 'credential-invalid');
+    const things = { method: 'POST', body: '{"name": "x"}', headers: { ...JSON_TYPE, authorization: 'Bearer writer' } };
+    expectProblem(await ask('/v1/things', things), 403, 'session-required');
+  });
+
   it('may be authenticated by the key in its body, which goes no further', async () => {
     const older = (sent: object) =>
       ask('/v1/older', { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(sent) });
@@ -313,10 +358,20 @@ describe('an answer', () => {
     'http://cockpit.example',
     'https://cockpit.example:444',
     'https://x.cfargotunnel.com',
+    'https://my-tunnel.cfargotunnel.com.evil',
+    'https://evil.my-tunnel.cfargotunnel.com',
+    'http://my-tunnel.cfargotunnel.com',
+    'https://cockpit.example.',
+    'https://COCKPIT.example',
+    'https://user@cockpit.example',
+    'https://cockpit.example/',
+    'https://cockpit.example, https://cockpit.example',
     'null',
+    '*',
   ])('may not be read by another: %s', async (origin) => {
     const { headers } = await ask('/openapi.json', { headers: { origin } });
     expect(headers.get('access-control-allow-origin')).toBeNull();
+    expect(headers.get('access-control-allow-credentials')).toBeNull();
   });
 
   it('echoes a harmless request id, and continues a trace', async () => {
@@ -334,6 +389,7 @@ describe('the reference', () => {
     expect(Object.keys(paths)).toEqual([
       '/v1/things',
       '/v1/things/{mission_id}',
+      '/v1/scoped',
       '/v1/older',
       '/broken',
       '/torn',
@@ -353,5 +409,56 @@ describe('the reference', () => {
     expect(media_type).toMatch(/^text\/html/);
     expect(content).toContain('id="malformed-json"');
     expect(content).not.toMatch(/<script|src=|https?:\/\/(?!$)/);
+  });
+});
+
+describe('requests beyond a limit', () => {
+  const from = (address: string, name?: string) => ({
+    ...{ 'x-forwarded-for': address },
+    ...(name === undefined ? {} : { authorization: `Bearer ${name}` }),
+  });
+  const path = '/v1/things/msn_01890000-0000-7000-8000-000000000000';
+  let limited: ReturnType<typeof surfaceWith>;
+  let there = '';
+  beforeEach(async () => {
+    limited = surfaceWith(6, 3, () => 0); // No time goes by.
+    there = await limited.listen({ host: '127.0.0.1', port: 0 });
+  });
+  afterEach(() => limited.close());
+  const statuses = async (times: number, to: string, headers: Record<string, string>) => {
+    const seen: number[] = [];
+    for (let time = 0; time < times; time += 1) seen.push((await ask(to, { headers }, there)).status);
+    return seen;
+  };
+
+  it('are told so, by address where there is no credential, on any route', async () => {
+    expect(await statuses(2, '/docs', from('10.0.0.1'))).toEqual([200, 200]);
+    const answer = await ask('/nowhere', { headers: from('10.0.0.1') }, there);
+    expect([answer.status, answer.headers.get('ratelimit')]).toEqual([404, '"address";r=0;t=1']);
+    const refused = await ask('/docs', { headers: from('10.0.0.1') }, there);
+    expectProblem(refused, 429, 'too-many-requests');
+    const told = ['retry-after', 'ratelimit-policy', 'x-content-type-options'].map((name) => refused.headers.get(name));
+    expect(told).toEqual(['1', '"address";q=3;w=1', 'nosniff']);
+    expect(await statuses(1, '/docs', from('10.0.0.2'))).toEqual([200]);
+  });
+
+  it('count for the address also when each has a credential of its own that is none', async () => {
+    const seen: number[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e']) seen.push(...(await statuses(1, path, from('10.0.0.3', name))));
+    expect(seen).toEqual([401, 401, 401, 429, 429]);
+  });
+
+  it('count for the credential where it is right, whatever others of its address do', async () => {
+    expect(await statuses(1, path, from('10.0.0.4', 'right'))).toEqual([200]);
+    expect(await statuses(4, '/docs', from('10.0.0.4'))).toEqual([200, 200, 200, 429]);
+    expect(await statuses(6, path, from('10.0.0.4', 'right'))).toEqual([200, 200, 200, 200, 200, 429]);
+    expect(await statuses(1, path, from('10.0.0.5', 'right'))).toEqual([429]);
+  });
+
+  it('count together for a network of IPv6', async () => {
+    for (const host of ['1', '2', '3'])
+      expect(await statuses(1, '/docs', from(`2001:db8:0:1::${host}`))).toEqual([200]);
+    expect(await statuses(1, '/docs', from('2001:db8:0:1::4'))).toEqual([429]);
+    expect(await statuses(1, '/docs', from('2001:db8:0:2::4'))).toEqual([200]);
   });
 });

@@ -1,6 +1,6 @@
 // The surface: routes become HTTP
 //
-//   F1. A request is judged in this order: origin, operator key, credential, shape, handler. No body is read, and no
+//   F1. A request is judged in this order: rate, operator key, credential, shape, handler. No body is read, and no
 //       handler runs, for somebody who may not ask. A key in a body is looked at once the body has its shape.
 //   F2. Whatever goes wrong leaves as a problem document, also what Fastify or Node refuse by themselves.
 //   F3. What is not in the registry does not exist: 404, or 405 where another method does.
@@ -11,13 +11,14 @@ import { Readable } from 'node:stream';
 import { histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
 import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Admission } from '../access/admission.js';
 import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
 import { problemOf } from './faults.js';
 import { field, problem, renderProblem, type Problem } from './problem.js';
 import { hasTag } from './entity-tag.js';
 import { fastifyPath, TAKEN, type Answered, type Call, type Principal, type Route } from './route.js';
 import { protectBrowsers, type Origins } from './security-headers.js';
-import { makeValidator, singleHeader, type Validated } from './validation.js';
+import { makeValidator, type Validated } from './validation.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
@@ -29,12 +30,7 @@ export type SurfaceOptions = Readonly<{
   origins: Origins;
   trusted_proxies: readonly string[];
   log: Logger;
-  /** The principal behind the credential of a request, or a problem. */
-  authenticate: (request: FastifyRequest) => Promise<Principal>;
-  /** Settles for the right operator key. A wrong one, and any during a lockout, is a problem. */
-  checkKey: (request: FastifyRequest, key: string, place: 'header' | 'body') => Promise<void>;
-  /** Who the operator key stands for. */
-  account: string;
+  admission: Pick<Admission, 'count' | 'admit' | 'admitByKey'>;
 }>;
 
 /** What one request carries from hook to hook. */
@@ -154,14 +150,9 @@ const callOf = (request: FastifyRequest, reply: FastifyReply, validated: Validat
   reply,
 });
 
-const admit = async (request: FastifyRequest, { policy }: Route, options: SurfaceOptions): Promise<void> => {
-  const { exchange } = request;
-  if (!exchange) throw new Error(`${request.method} ${request.url}: the request has not begun`);
-  const key = singleHeader(request, 'X-Operator-Key');
-  if (key !== undefined) await options.checkKey(request, key, 'header');
-  if (policy.access === 'public' || policy.access === 'operator_key') return;
-  exchange.principal = await options.authenticate(request);
-  exchange.sovereign = key !== undefined && policy.step_up === true;
+const exchangeOf = (request: FastifyRequest): Exchange => {
+  if (request.exchange) return request.exchange;
+  throw new Error(`${request.method} ${request.url}: the request has not begun`);
 };
 
 type KeyedBody = Readonly<{ operator_key: string }>;
@@ -170,33 +161,31 @@ type KeyedBody = Readonly<{ operator_key: string }>;
 const admitByBody = async (
   request: FastifyRequest,
   { body, raw_body, ...validated }: Validated,
-  { checkKey, account }: SurfaceOptions,
+  admission: SurfaceOptions['admission'],
 ): Promise<Validated> => {
   const { operator_key, ...rest } = body as KeyedBody;
-  await checkKey(request, operator_key, 'body');
-  if (request.exchange) {
-    request.exchange.principal = { kind: 'key', actor: account, credential_id: account, expires_at_ms: Infinity };
-    request.exchange.sovereign = true;
-  }
+  Object.assign(exchangeOf(request), await admission.admitByKey(request, operator_key));
   const { operator_key: sent, ...raw_rest } = raw_body as KeyedBody;
   void sent;
   return { ...validated, body: rest, raw_body: raw_rest };
 };
 
-const mount = (http: FastifyInstance, route: Route, options: SurfaceOptions): void => {
+const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOptions): void => {
   const validate = makeValidator(route);
   http.route({
     method: route.method,
     url: fastifyPath(route.path),
     // A stream without end has no head that could be waited for.
     exposeHeadRoute: route.method === 'GET' && !isEndless(route),
-    onRequest: (request) => admit(request, route, options),
+    onRequest: async (request, reply) => {
+      Object.assign(exchangeOf(request), await admission.admit(request, reply, route.policy));
+    },
     handler: async (request, reply) => {
       const validated = validate(request);
       const call = callOf(
         request,
         reply,
-        route.policy.access === 'operator_key' ? await admitByBody(request, validated, options) : validated,
+        route.policy.access === 'operator_key' ? await admitByBody(request, validated, admission) : validated,
       );
       const answer = await route.handler(call as unknown as Call<never, never, never>);
       // Fastify takes a reply that was hijacked for one that answers itself.
@@ -279,6 +268,10 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
     activeContext.with(trace.setSpan(activeContext.active(), exchange.span), done);
   });
   protectBrowsers(http, options.origins);
+  http.addHook('onRequest', (request, reply, done) => {
+    options.admission.count(request, reply);
+    done();
+  });
   acceptJsonBodies(http);
   http.addHook('onResponse', (request, reply, done) => {
     finish(request, reply, log);

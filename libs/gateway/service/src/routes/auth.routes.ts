@@ -1,9 +1,9 @@
-import { sessionDocument, type SessionDocument } from '@nexusmon/access-contract';
-import { instant, pageQuery, session_id, text, type Page } from '@nexusmon/shared-contract';
+import { sessionDocument } from '@nexusmon/access-contract';
+import { instant, pageQuery, session_id, text } from '@nexusmon/shared-contract';
 import { z } from 'zod';
+import type { AccessLists } from '../access/access.js';
 import type { Sessions } from '../access/sessions.js';
 import { defineRoute, type Route } from '../http/route.js';
-import type { Answer } from '../http/services.js';
 import { found, minPosition, pageOf } from './conventions.js';
 
 const tag = 'Access';
@@ -14,11 +14,7 @@ const loggedIn = z.strictObject({ token: z.string(), expires_at: instant }).meta
 
 const at = (position: string | undefined) => (position === undefined ? {} : { position });
 
-export type ListSessions = (
-  query: Readonly<{ account: string; limit: number; cursor: string | undefined; min_position: string | undefined }>,
-) => Promise<Answer<Page<SessionDocument>>>;
-
-const sessionRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
+const sessionRoutes = (sessions: Sessions, list: AccessLists['sessions']): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/v1/auth/sessions',
@@ -47,7 +43,7 @@ const sessionRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
   }),
 ];
 
-export const authRoutes = (sessions: Sessions, list: ListSessions): Route[] => [
+export const authRoutes = (sessions: Sessions, list: AccessLists['sessions']): Route[] => [
   ...sessionRoutes(sessions, list),
   defineRoute({
     method: 'POST',

@@ -49,7 +49,7 @@ const allRoute = (streams: EventStreams): Route =>
     path: '/v1/events',
     summary: 'Follow the log as server-sent events',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: ['missions:read', 'vault:read', 'admin'] },
     query: z.object({ ...eventFilterQuery, ...fromQuery }),
     headers: ['Last-Event-ID'],
     responses: {
@@ -60,7 +60,7 @@ const allRoute = (streams: EventStreams): Route =>
         media_type: 'text/event-stream',
       },
     },
-    problems: ['malformed-position', 'too-many-requests'],
+    problems: ['malformed-position'],
     handler: (call) => openStream(streams, call, eventFilter(call.query)),
   });
 
@@ -70,12 +70,12 @@ const missionRoute = (services: Services, streams: EventStreams): Route =>
     path: '/v1/engine/missions/{mission_id}/events',
     summary: 'The events of a mission: a list, or with Accept: text/event-stream a stream',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     params,
     query: z.object({ ...pageQuery, type: eventFilterQuery.type, ...fromQuery }),
     headers: ['Last-Event-ID'],
     responses: { 200: { description: 'Oldest first; next_cursor is a position.', schema: pageOf(eventDocument) } },
-    problems: ['malformed-position', 'malformed-cursor', 'too-many-requests'],
+    problems: ['malformed-position', 'malformed-cursor'],
     handler: async (call) => {
       const { mission_id } = call.params;
       // A mission that is not there is a 404, not an empty list.
@@ -89,7 +89,8 @@ const missionRoute = (services: Services, streams: EventStreams): Route =>
           detail: 'cursor is not one of ours',
           errors: [field('cursor', 'not a cursor')],
         });
-      const { events, next } = await streams.list({ mission_id, wanted, from, limit });
+      const { principal } = call;
+      const { events, next } = await streams.list({ mission_id, principal, wanted, from, limit });
       return { status: 200, body: { data: events, next_cursor: next ?? null } };
     },
   });

@@ -13,7 +13,7 @@ import { mission_id } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { preferredWait } from '../http/prefer.js';
-import { defineRoute, type Answered, type Call, type Route } from '../http/route.js';
+import { defineRoute, type Answered, type Call, type Policy, type Route } from '../http/route.js';
 import { TIMEOUT_MS, type Answer, type Services } from '../http/services.js';
 import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 
@@ -45,7 +45,7 @@ const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
     path: MISSIONS,
     summary: 'Create a mission',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:write' },
     body: createBody,
     headers: ['Idempotency-Key', 'Prefer'],
     responses: {
@@ -53,7 +53,7 @@ const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
       200: { description: 'With Prefer: wait, the mission, ended in time.', schema: missionDocument },
       202: { description: 'With Prefer: wait, the mission, not ended in time.', schema: missionDocument },
     },
-    problems: ['plan-invalid', 'plan-too-large', 'path-outside-roots', 'log-read-only'],
+    problems: ['plan-invalid', 'plan-too-large', 'path-outside-roots', 'rank-above-ceiling', 'log-read-only'],
     handler: async (call) => {
       const wait = preferredWait(call.request.headers.prefer);
       const command = commandOf(call, 'mission.create');
@@ -74,7 +74,7 @@ const readRoutes = (services: Services): Route[] => [
     path: MISSIONS,
     summary: 'List missions, the newest first',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     query: listMissions,
     responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
     problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
@@ -85,7 +85,7 @@ const readRoutes = (services: Services): Route[] => [
     path: MISSION,
     summary: 'Read a mission',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     params,
     query: z.object(minPosition),
     headers: ['If-None-Match'],
@@ -98,7 +98,7 @@ const readRoutes = (services: Services): Route[] => [
     path: `${MISSION}/tasks`,
     summary: 'List the tasks of a mission',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     params,
     query: z.object(minPosition),
     responses: { 200: { description: 'All tasks, as the plan orders them.', schema: pageOf(taskDocument) } },
@@ -114,35 +114,48 @@ type Verb = Readonly<{
   name: 'approve' | 'deny' | 'run' | 'cancel';
   summary: string;
   body: typeof reasonBody | typeof requiredReasonBody;
-  step_up: boolean;
+  policy: Extract<Policy, { access: 'operator' | 'scope' }>;
 }>;
+
+const WRITE = { access: 'scope', scope: 'missions:write' } as const;
 
 const VERBS: readonly Verb[] = [
   {
     name: 'approve',
     summary: 'Approve a mission that waits for it (A and S: with X-Operator-Key; S: with a reason)',
     body: reasonBody,
-    step_up: true,
+    policy: { access: 'operator', step_up: true },
   },
-  { name: 'deny', summary: 'Deny a mission that waits for approval', body: requiredReasonBody, step_up: false },
-  { name: 'run', summary: 'Start a held mission, through the gate', body: reasonBody, step_up: true },
-  { name: 'cancel', summary: 'Cancel a mission', body: reasonBody, step_up: false },
+  {
+    name: 'deny',
+    summary: 'Deny a mission that waits for approval',
+    body: requiredReasonBody,
+    policy: { access: 'operator' },
+  },
+  {
+    name: 'run',
+    summary: 'Start a held mission, through the gate',
+    body: reasonBody,
+    policy: { access: 'scope', scope: 'missions:write', step_up: true },
+  },
+  { name: 'cancel', summary: 'Cancel a mission', body: reasonBody, policy: WRITE },
 ];
 
-const verbRoute = ({ name, summary, body, step_up }: Verb, services: Services, in_flight: CommandsInFlight): Route =>
+const verbRoute = ({ name, summary, body, policy }: Verb, services: Services, in_flight: CommandsInFlight): Route =>
   defineRoute({
     method: 'POST',
     path: `${MISSION}/${name}`,
     summary,
     tag,
-    policy: { access: 'operator', step_up },
+    policy,
     params,
     body: body as typeof reasonBody,
-    headers: step_up ? ['Idempotency-Key', 'X-Operator-Key'] : ['Idempotency-Key'],
+    headers: policy.step_up ? ['Idempotency-Key', 'X-Operator-Key'] : ['Idempotency-Key'],
     responses: { 200: { description: 'The mission as it is now.', schema: missionDocument } },
     problems: [
       ...['illegal-transition', 'log-read-only'],
-      ...(step_up ? ['operator-key-required', 'operator-key-refused', 'locked-out', 'reason-required'] : []),
+      ...(policy.step_up ? ['operator-key-required', 'reason-required'] : []),
+      ...(policy.access === 'scope' ? ['rank-above-ceiling'] : []),
     ],
     handler: async (call: Call<z.infer<typeof params>, object, z.infer<typeof reasonBody>>) => {
       const command = commandOf(call, `mission.${name}`, call.params.mission_id);

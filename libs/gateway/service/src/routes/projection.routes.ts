@@ -23,7 +23,7 @@ const listRoute = (services: Services): Route =>
     path: PROJECTIONS,
     summary: 'List what is derived from the log, and how far it is',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'admin' },
     responses: { 200: { description: 'All projections of all contexts.', schema: pageOf(projectionDocument) } },
     handler: async () => {
       const answers = await Promise.all(
@@ -39,7 +39,7 @@ const readRoute = (services: Services): Route =>
     path: `${PROJECTIONS}/{projection}`,
     summary: 'Read how far a projection is, and how its last rebuild went',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'admin' },
     params,
     responses: { 200: { description: 'The projection.', schema: projectionDocument } },
     handler: async ({ params: { projection: name } }) => {

@@ -1,5 +1,8 @@
 // The whole surface as one list: what the gateway serves is what /openapi.json describes and the client is made from.
 
+import type { Scope } from '@nexusmon/access-contract';
+import type { AccessLists } from '../access/access.js';
+import type { ApiTokens } from '../access/api-tokens.js';
 import type { Sessions } from '../access/sessions.js';
 import type { Health } from '../health.js';
 import type { CommandsInFlight } from '../http/commands.js';
@@ -8,19 +11,21 @@ import type { Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
 import type { EventStreams } from '../stream/event-streams.js';
 import { approvalRoutes } from './approval.routes.js';
-import { authRoutes, type ListSessions } from './auth.routes.js';
+import { authRoutes } from './auth.routes.js';
 import { withReference } from './docs.routes.js';
 import { eventRoutes } from './event.routes.js';
 import { evolutionRoutes, type KeyOf } from './evolution.routes.js';
 import { missionRoutes } from './mission.routes.js';
 import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
+import { tokenRoutes } from './token.routes.js';
 import { vaultRoutes } from './vault.routes.js';
 
 /** What the handlers work with. */
 export type SurfaceParts = Readonly<{
   sessions: Sessions;
-  list_sessions: ListSessions;
+  tokens: ApiTokens;
+  lists: AccessLists;
   services: Services;
   in_flight: CommandsInFlight;
   streams: EventStreams;
@@ -29,10 +34,11 @@ export type SurfaceParts = Readonly<{
 }>;
 
 export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Route[] => {
-  const { sessions, list_sessions, services, in_flight, streams, health, keyOf } = parts;
-  return withReference(
+  const { sessions, tokens, lists, services, in_flight, streams, health, keyOf } = parts;
+  const all: readonly Route[] = withReference(
     [
-      ...authRoutes(sessions, list_sessions),
+      ...authRoutes(sessions, lists.sessions),
+      ...tokenRoutes(tokens, lists.tokens, () => scopesOf(all)),
       ...missionRoutes(services, in_flight),
       ...approvalRoutes(services, in_flight),
       ...evolutionRoutes(services, in_flight, keyOf),
@@ -43,7 +49,13 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
     ],
     version,
   );
+  return all;
 };
 
+/** The scopes that some route asks for. */
+export const scopesOf = (routes: readonly Route[]): ReadonlySet<Scope> =>
+  new Set(routes.flatMap(({ policy }) => (policy.access === 'scope' ? [policy.scope].flat() : [])));
+
 /** The description without a gateway: it calls no handler, so that there is nothing for handlers to work with. */
-export const describeSurface = (version: string) => makeOpenApi(surfaceRoutes({} as SurfaceParts, version), version);
+export const describeSurface = (version: string) =>
+  makeOpenApi(surfaceRoutes({ lists: {} } as SurfaceParts, version), version);

@@ -37,7 +37,7 @@ const organismRoute = (services: Services, health: Health): Route =>
     path: '/v1/nexusmon/organism/status',
     summary: 'Stage, count, XP and capabilities; missions by state; queues; health',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     query: z.object(minPosition),
     responses: { 200: { description: 'The organism as it is now.', schema: organismDocument } },
     problems: ['malformed-position', 'position-not-reached'],
@@ -58,7 +58,7 @@ const offerRoutes = (services: Services): Route[] => [
     path: '/v1/workers',
     summary: 'List the workers that plans can use',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     responses: { 200: { description: 'All workers.', schema: pageOf(workerManifest) } },
     handler: async () => {
       const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
@@ -70,7 +70,7 @@ const offerRoutes = (services: Services): Route[] => [
     path: '/v1/system/templates',
     summary: 'List the templates of missions',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'missions:read' },
     responses: { 200: { description: 'All templates.', schema: pageOf(template) } },
     handler: async () => {
       const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
@@ -108,7 +108,7 @@ export const systemRoutes = (services: Services, health: Health): Route[] => [
     path: '/v1/system/health',
     summary: 'What each part of the system says of itself',
     tag,
-    policy: { access: 'operator' },
+    policy: { access: 'scope', scope: 'admin' },
     responses: { 200: { description: 'All checks; status sums them up.', schema: healthDocument } },
     handler: async () => ({ status: 200, body: await health.document() }),
   }),

@@ -1,8 +1,10 @@
 // Which events a reader asked for, and what is shown of them.
 
+import type { Scope } from '@nexusmon/access-contract';
 import type { Commit, RecordedEvent } from '@nexusmon/event-log';
 import { cloudEvent, isKeepable, type CloudEvent } from '@nexusmon/shared-contract';
 import { z } from 'zod';
+import type { Principal } from '../http/route.js';
 
 const TYPES_MAX = 64;
 const FILTER_LENGTH_MAX = 4_096;
@@ -30,6 +32,22 @@ export const eventFilter = (
     (types.size === 0 || types.has(event.type) || types.has(nameOf(event.type))) &&
     (query.subject === undefined || query.subject === event.subject) &&
     (query.mission_id === undefined || query.mission_id === event.correlationid);
+};
+
+/** Whose events a scope shows. What is not named here is for operators alone. */
+const SHOWN_BY: Readonly<Record<string, Scope>> = {
+  mission: 'missions:read',
+  governance: 'missions:read',
+  evolution: 'missions:read',
+  vault: 'vault:read',
+  access: 'admin',
+};
+
+/** What a principal may see: an operator everything, an API token what its scopes show. */
+export const visibleTo = (principal: Principal): EventFilter => {
+  if (principal.kind !== 'token') return () => true;
+  const shown = new Set(Object.keys(SHOWN_BY).filter((context) => principal.scopes.includes(SHOWN_BY[context] ?? '')));
+  return ({ type }) => shown.has(type.split('.')[1] ?? '');
 };
 
 /** A CloudEvent with its data opened, and where it stands in the log. */

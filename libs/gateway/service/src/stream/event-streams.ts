@@ -1,9 +1,10 @@
 // The open event streams of this process, and lists of events.
 //
-//   L1. A stream outlives neither its session (by 5 s at most) nor the process's readiness to serve.
-//   L2. Streams are counted: a session and a process have only so many.
+//   L1. A stream outlives neither its credential (by 5 s at most) nor the process's readiness to serve.
+//   L2. Streams are counted: a credential and a process have only so many.
+//   L3. Whatever is asked for, an API token is shown what its scopes show.
 
-import { lockoutEvents, sessionEvents } from '@nexusmon/access-contract';
+import { lockoutEvents, sessionEvents, tokenEvents } from '@nexusmon/access-contract';
 import { grantEvents, stageEvents } from '@nexusmon/evolution-contract';
 import { approvalEvents, reviewEvents } from '@nexusmon/governance-contract';
 import { missionEvents } from '@nexusmon/mission-contract';
@@ -23,16 +24,14 @@ import type { RequestMux } from '@nexusmon/messaging';
 import type { LogFeed } from '@nexusmon/projections';
 import { gauge, type Logger } from '@nexusmon/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Sessions } from '../access/sessions.js';
+import type { Credentials } from '../access/credentials.js';
 import { problem } from '../http/problem.js';
 import { TAKEN, type Answer, type Principal } from '../http/route.js';
-import { shownOf, type EventDocument, type EventFilter } from './event-filter.js';
+import { shownOf, visibleTo, type EventDocument, type EventFilter } from './event-filter.js';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { EventReader, type Farewell, type ReaderOptions } from './event-reader.js';
 
-const STREAMS_MAX = 1_000;
-const STREAMS_OF_SESSION_MAX = 20;
-const SESSION_CHECK_MS = 2_000;
+const CREDENTIAL_CHECK_MS = 2_000;
 const RETRY_AFTER_SECONDS = '5';
 
 /** Everything that may lie in the log, by its contract. */
@@ -45,9 +44,15 @@ export const READABLE = [
   { context: 'vault', name: 'artifact', events: artifactEvents },
   { context: 'access', name: 'session', events: sessionEvents },
   { context: 'access', name: 'lockout', events: lockoutEvents },
+  { context: 'access', name: 'token', events: tokenEvents },
 ] as const;
 
 const SESSION_OVER: Farewell = { event: 'closed', code: 'session-ended', detail: 'the session has ended' };
+const OVER: Readonly<Record<Principal['kind'], Farewell>> = {
+  session: SESSION_OVER,
+  key: SESSION_OVER,
+  token: { event: 'closed', code: 'token-ended', detail: 'the API token has been revoked or has expired' },
+};
 const SHUTTING_DOWN: Farewell = {
   event: 'closed',
   code: 'shutting-down',
@@ -58,9 +63,11 @@ export type StreamOptions = Readonly<{
   feed: LogFeed;
   mux: RequestMux;
   keyring: Keyring;
-  sessions: Sessions;
+  credentials: Pick<Credentials, 'stands'>;
   log: Logger;
   limits: Pick<ReaderOptions, 'heartbeat_ms' | 'patience_ms' | 'unread_bytes_max'>;
+  streams_max: number;
+  streams_per_credential: number;
 }>;
 
 type Opening = Readonly<{
@@ -73,7 +80,18 @@ type Opening = Readonly<{
 
 type Open = Readonly<{ reader: EventReader; principal: Principal }>;
 
-type Listing = Readonly<{ mission_id: string; wanted: EventFilter; from: PositionVector | undefined; limit: number }>;
+type Listing = Readonly<{
+  mission_id: string;
+  principal: Principal;
+  wanted: EventFilter;
+  from: PositionVector | undefined;
+  limit: number;
+}>;
+
+const seenBy = (principal: Principal, wanted: EventFilter): EventFilter => {
+  const visible = visibleTo(principal);
+  return (event) => visible(event) && wanted(event);
+};
 type Listed = Readonly<{ events: readonly EventDocument[]; next: string | undefined }>;
 
 export class EventStreams {
@@ -84,7 +102,7 @@ export class EventStreams {
   private closing = false;
 
   constructor(private readonly options: StreamOptions) {
-    this.check = setInterval(() => void this.checkSessions(), SESSION_CHECK_MS);
+    this.check = setInterval(() => void this.checkCredentials(), CREDENTIAL_CHECK_MS);
     this.check.unref();
     this.endGauge = gauge('nexusmon_event_streams', { says: 'Open event streams.' }, () => this.open_streams.size);
   }
@@ -102,7 +120,7 @@ export class EventStreams {
     });
     // The time for a whole request is over long before a stream is.
     request.raw.socket.setTimeout(0);
-    const reader = new EventReader({ feed, wanted, response: reply.raw, ...limits });
+    const reader = new EventReader({ feed, wanted: seenBy(principal, wanted), response: reply.raw, ...limits });
     const open = { reader, principal };
     this.open_streams.add(open);
     reader
@@ -113,7 +131,8 @@ export class EventStreams {
   }
 
   /** What the log holds of a mission itself, oldest first. */
-  async list({ mission_id, wanted, from, limit }: Listing): Promise<Listed> {
+  async list({ mission_id, principal, wanted, from, limit }: Listing): Promise<Listed> {
+    const seen = seenBy(principal, wanted);
     const identities = this.options.feed.identities();
     const number = streamOf(partitionOf(mission_id), identities.length);
     const identity = identities[number];
@@ -130,7 +149,7 @@ export class EventStreams {
       if (!message) return { events, next: undefined };
       const commit = decodeCommit(message, this.catalogues, this.options.keyring, identity);
       const known = commit.sequence === start?.sequence ? after_index : -1;
-      for (const { document } of await shownOf(commit, wanted, (index) => commit.position(index), known)) {
+      for (const { document } of await shownOf(commit, seen, (index) => commit.position(index), known)) {
         if (events.length === limit) return { events, next: events.at(-1)?.position };
         events.push(document);
       }
@@ -139,14 +158,14 @@ export class EventStreams {
     }
   }
 
-  /** Ends the streams of a session whose end this process has seen. */
-  async checkSessions(session_id?: string): Promise<void> {
+  /** Ends the streams of credentials that have ended: of all, or of one whose end this process has seen. */
+  async checkCredentials(credential_id?: string): Promise<void> {
     const asked = new Map<string, Promise<boolean>>();
     for (const { reader, principal } of [...this.open_streams]) {
-      if (session_id !== undefined && principal.credential_id !== session_id) continue;
+      if (credential_id !== undefined && principal.credential_id !== credential_id) continue;
       const stands = asked.get(principal.credential_id) ?? this.standsFor(principal);
       asked.set(principal.credential_id, stands);
-      if (!(await stands)) reader.end(SESSION_OVER);
+      if (!(await stands)) reader.end(OVER[principal.kind]);
     }
   }
 
@@ -160,9 +179,10 @@ export class EventStreams {
 
   private admit({ credential_id }: Principal): void {
     const mine = [...this.open_streams].filter(({ principal }) => principal.credential_id === credential_id);
-    if (!this.closing && this.open_streams.size < STREAMS_MAX && mine.length < STREAMS_OF_SESSION_MAX) return;
+    const { streams_max, streams_per_credential } = this.options;
+    if (!this.closing && this.open_streams.size < streams_max && mine.length < streams_per_credential) return;
     throw problem('too-many-requests', {
-      detail: `at most ${STREAMS_OF_SESSION_MAX} event streams of one session, and ${STREAMS_MAX} in all`,
+      detail: `at most ${streams_per_credential} event streams of one credential, and ${streams_max} in all`,
       headers: { 'retry-after': RETRY_AFTER_SECONDS },
     });
   }
@@ -170,9 +190,13 @@ export class EventStreams {
   /** When the log cannot be asked nothing flows either: the answer can wait until it is back. */
   private async standsFor(principal: Principal): Promise<boolean> {
     try {
-      return await this.options.sessions.stands(principal);
+      return await this.options.credentials.stands(principal);
     } catch (error) {
-      this.options.log.warn({ msg: 'a session could not be checked', credential_id: principal.credential_id, error });
+      this.options.log.warn({
+        msg: 'a credential could not be checked',
+        credential_id: principal.credential_id,
+        error,
+      });
       return true;
     }
   }

@@ -4,6 +4,7 @@
 //       through a grant that governance has recorded first.
 //   S2. Whatever a request leaves half done after a crash is finished by a reactor from the log.
 //   S3. What a mission awaits can be ruled on from the moment it says so, also before governance has been asked.
+//   S4. Whoever has a rank ceiling moves no mission whose effective rank is above it.
 
 import { Injectable } from '@nestjs/common';
 import { isKeyed, keyedId } from '@nexusmon/event-log';
@@ -26,6 +27,7 @@ import { ApprovalRequests } from './approval-requests.js';
 import { Endings } from './endings.js';
 import { MissionLog, type MissionOutcome, type Order } from './mission-log.js';
 import { MissionTraces } from './mission-traces.js';
+import { overCeiling } from './rank-ceiling.js';
 import { MissionDocuments } from './mission-documents.js';
 import { notFound, refusalOf } from './replies.js';
 
@@ -59,6 +61,8 @@ export class Missions {
     const { state, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
+    const refused = overCeiling(asked, state.plan.effective_rank);
+    if (refused) return refused;
     if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { key_id, start: true });
     if (state.status !== 'accepted')
       return this.documents.replyOf(
@@ -97,6 +101,12 @@ export class Missions {
   }
 
   async cancel({ asked, mission_id, reason }: Verb): MissionReply {
+    if (asked.rank_ceiling !== undefined) {
+      const { state } = await this.missions.load(mission_id);
+      if (!exists(state)) return notFound;
+      const refused = overCeiling(asked, state.plan.effective_rank);
+      if (refused) return refused;
+    }
     const data = reason === undefined ? {} : { reason };
     return this.documents.replyOf(await this.missions.ask(mission_id, asked, { type: 'CancelMission', data }));
   }
@@ -138,6 +148,8 @@ export class Missions {
     const planning = await this.planner.plan(body);
     if (planning.kind === 'refused') return planning;
     const { plan, oversized } = planning;
+    const refused = overCeiling(asked, plan.effective_rank);
+    if (refused) return refused;
     this.traces.begin(mission_id);
     const drafts = plan.tasks.map((task) => ({ plan: task }));
     const [verdict, key_id] = await Promise.all([

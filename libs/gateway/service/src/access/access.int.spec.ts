@@ -1,11 +1,12 @@
-// The operator key under attack, on a real log. `C1`–`C4` are the numbers in key-checks.ts; time is the spec's own.
+// The operator key under attack, and API tokens between processes, on a real log. `C1`–`C4` are the numbers in
+// key-checks.ts, `B1`–`B3` those in api-tokens.ts; time is the spec's own.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfig } from '@nexusmon/config';
-import { EventLog } from '@nexusmon/event-log';
+import { EventLog, newId } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
 import { RequestMux } from '@nexusmon/messaging';
 import { migrate } from '@nexusmon/projections';
@@ -15,9 +16,11 @@ import { testServers } from '@nexusmon/testing';
 import { GatewayServiceModule } from '../gateway-service.module.js';
 import { Problem } from '../http/problem.js';
 import { accessMigrations } from '../migrations.js';
+import { ApiTokens } from './api-tokens.js';
 import { KeyChecks, lockoutId, type Place } from './key-checks.js';
 import { lockoutAggregate } from './lockout.aggregate.js';
 import { OperatorKey } from './operator-key.js';
+import { tokenAggregate } from './token.aggregate.js';
 
 const servers = await testServers();
 const { database_user = '', database_password = '' } = JSON.parse(
@@ -80,7 +83,8 @@ const startProcess = async () => {
   const pause = (milliseconds: number) => Promise.resolve((now_ms += milliseconds));
   const clock = { now_ms: () => now_ms, pause };
   const checks = new KeyChecks({ log, keyring, key, account, pepper, logger: silentLogger(), clock });
-  return { log, checks, compared };
+  const tokens = new ApiTokens({ log, keyring, pepper, logger: silentLogger() });
+  return { log, checks, compared, tokens };
 };
 type Process = Awaited<ReturnType<typeof startProcess>>;
 
@@ -203,5 +207,80 @@ describe('wrong keys', () => {
     }
     expect(await attempt(one, RIGHT)).toEqual([200]);
     expect((await stateOf(one, 'account', account)).revision).toBe(0);
+  });
+});
+
+describe('an API token', () => {
+  const operator = () =>
+    ({ kind: 'session', actor: account, credential_id: 'ses_none', expires_at_ms: Infinity }) as const;
+  const body = { name: 'spec', scopes: ['missions:read' as const], rank_ceiling: 'C' as const, expires_in_days: 1 };
+  const codeOf = async ({ tokens }: Process, token: string): Promise<string> => {
+    try {
+      return (await tokens.authenticate(token)).kind;
+    } catch (error) {
+      if (error instanceof Problem) return error.code;
+      throw error;
+    }
+  };
+
+  it('counts in a process that knows nothing but the log, with what it may do', async () => {
+    const { token, document } = await (await startProcess()).tokens.issue(operator(), body);
+    const principal = await (await startProcess()).tokens.authenticate(token);
+    expect(principal).toEqual({
+      ...{ kind: 'token', actor: `token:${document.token_id}`, credential_id: document.token_id },
+      ...{ expires_at_ms: Date.parse(document.expires_at), scopes: ['missions:read'], rank_ceiling: 'C' },
+    });
+  });
+
+  it('is refused with another secret, id or form (B1)', async () => {
+    const one = await startProcess();
+    const { token, document } = await one.tokens.issue(operator(), body);
+    const { token: other } = await one.tokens.issue(operator(), body);
+    for (const wrong of [
+      token.slice(0, -1),
+      `${token}A`,
+      token.slice(0, -43) + other.slice(-43),
+      token.replace(document.token_id, 'tok_01890000-0000-7000-8000-000000000000'),
+      token.replace('nx_', 'nx'),
+      token.toUpperCase(),
+      'nx_',
+    ])
+      expect([wrong, await codeOf(one, wrong)]).toEqual([wrong, 'credential-invalid']);
+  });
+
+  it('ends in a process that is told, and in one that is not within 5 s (B2)', async () => {
+    const [one, told, untold] = [await startProcess(), await startProcess(), await startProcess()];
+    const { token, document } = await one.tokens.issue(operator(), body);
+    for (const each of [told, untold]) expect(await codeOf(each, token)).toBe('token');
+    await one.tokens.revoke(operator(), document.token_id);
+    expect(await codeOf(one, token)).toBe('token-ended');
+    told.tokens.forget(document.token_id);
+    expect(await codeOf(told, token)).toBe('token-ended');
+    const revoked_ms = performance.now();
+    while ((await codeOf(untold, token)) !== 'token-ended') await new Promise((wake) => setTimeout(wake, 100));
+    expect(performance.now() - revoked_ms).toBeLessThan(5_000);
+  });
+
+  it('is nothing once it has expired', async () => {
+    now_ms -= 10 * 86_400_000; // The log of the past: there it is issued for a day.
+    const past = await startProcess();
+    const token_id = newId('tok');
+    const secret = randomBytes(32).toString('base64url');
+    const secret_digest = createHmac('sha256', pepper).update(`token/${token_id}/${secret}`).digest('hex');
+    const { expires_in_days, ...rest } = body;
+    const expires_at = new Date(now_ms + expires_in_days * 86_400_000).toISOString();
+    const data = { ...rest, token_id, account, expires_at, secret_digest };
+    const command = { type: 'IssueToken', actor: account, data } as const;
+    const ids = { command_id: newId('cmd'), correlation_id: token_id };
+    const key_id = await service.app.get(Keyring, { strict: false }).forOwner(account);
+    await past.log.execute(tokenAggregate, token_id, { ...ids, command }, { key_id });
+    expect(await codeOf(await startProcess(), `nx_${token_id}_${secret}`)).toBe('token-ended');
+  });
+
+  it('of another account is not there to be revoked', async () => {
+    const one = await startProcess();
+    const { document } = await one.tokens.issue(operator(), body);
+    const stranger = { ...operator(), actor: 'operator:stranger' };
+    await expect(one.tokens.revoke(stranger, document.token_id)).rejects.toThrow(/token-not-found/);
   });
 });

@@ -1,0 +1,118 @@
+// Admission: whether a request is looked at, and what it may do.
+//
+//   D1. Every request counts for a credential that was right before, else for its address; one that turns out right
+//       counts for the credential. Random credentials count as none.
+//   D2. The operator key is checked wherever it is sent, before anything else is.
+//   D3. A token does what its scopes say and nothing that takes an operator: the operator key changes nothing for it.
+
+import type { Scope } from '@nexusmon/access-contract';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
+import { hash } from 'node:crypto';
+import { problem, Problem } from '../http/problem.js';
+import type { RateLimit, Taken } from '../http/rate-limit.js';
+import type { Policy, Principal } from '../http/route.js';
+import { singleHeader } from '../http/validation.js';
+import { sourceOf } from './client-binding.js';
+import { credentialOf, type Credential } from './credential.js';
+import type { Credentials } from './credentials.js';
+import type { KeyChecks } from './key-checks.js';
+
+const KNOWN_MAX = 10_000;
+const KNOWN_FOR_MS = 600_000;
+
+export type Admitted = Readonly<{ principal?: Principal; sovereign: boolean }>;
+
+export type AdmissionOptions = Readonly<{
+  credentials: Pick<Credentials, 'authenticate'>;
+  keys: Pick<KeyChecks, 'check'>;
+  /** Whom the operator key stands for. */
+  account: string;
+  per_credential: RateLimit;
+  per_address: RateLimit;
+}>;
+
+export class Admission {
+  /** Credentials that were right a while ago, by digest. Says for whom a request counts, and nothing else. */
+  private readonly known = new LRUCache<string, string>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
+
+  constructor(private readonly options: AdmissionOptions) {}
+
+  /** D1, for requests of whatever route, before anything is spent on them. */
+  count(request: FastifyRequest, reply: FastifyReply): void {
+    const { per_credential, per_address } = this.options;
+    const known = this.knownOf(presented(request));
+    told(known === undefined ? per_address.take(sourceOf(request.ip)) : per_credential.take(known), reply);
+  }
+
+  /** Who may go on to the body and the handler of a route. */
+  async admit(request: FastifyRequest, reply: FastifyReply, policy: Policy): Promise<Admitted> {
+    const key = singleHeader(request, 'X-Operator-Key');
+    if (key !== undefined) await this.options.keys.check(request.ip, key, 'header');
+    if (policy.access === 'public' || policy.access === 'operator_key') return { sovereign: false };
+    const principal = await this.authenticate(request, reply);
+    if (principal.kind === 'token') checkToken(principal, policy, key !== undefined);
+    return { principal, sovereign: key !== undefined && policy.step_up === true };
+  }
+
+  /** For routes where the key travels in the body and is the only credential. */
+  async admitByKey(request: FastifyRequest, key: string): Promise<Required<Admitted>> {
+    const { keys, account } = this.options;
+    await keys.check(request.ip, key, 'body');
+    const principal = { kind: 'key', actor: account, credential_id: account, expires_at_ms: Infinity } as const;
+    return { principal, sovereign: true };
+  }
+
+  private async authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
+    const credential = credentialOf(request);
+    if (!credential) throw problem('credential-required', 'this route needs a session or an API token');
+    const known = this.knownOf(credential);
+    const name = digestOf(credential);
+    try {
+      const principal = await this.options.credentials.authenticate(request, credential);
+      this.known.set(name, principal.credential_id);
+      if (known === undefined) {
+        this.options.per_address.giveBack(sourceOf(request.ip));
+        told(this.options.per_credential.take(principal.credential_id), reply);
+      }
+      return principal;
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) this.known.delete(name);
+      throw error;
+    }
+  }
+
+  private knownOf(credential: Credential | undefined): string | undefined {
+    return credential && this.known.get(digestOf(credential));
+  }
+}
+
+const digestOf = ({ text }: Credential): string => hash('sha256', text, 'base64');
+
+/** A header that cannot be a credential is none here; the routes that need one say what is wrong with it. */
+const presented = (request: FastifyRequest): Credential | undefined => {
+  try {
+    return credentialOf(request);
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
+};
+
+const told = ({ allowed, headers }: Taken, reply: FastifyReply): void => {
+  reply.headers(headers);
+  if (!allowed) throw problem('too-many-requests', { detail: 'these are more requests than may come in a second' });
+};
+
+type Token = Extract<Principal, { kind: 'token' }>;
+type Guarded = Extract<Policy, { access: 'operator' | 'scope' }>;
+
+/** D3 */
+const checkToken = ({ scopes }: Token, policy: Guarded, has_key: boolean): void => {
+  if (policy.access === 'operator' || has_key)
+    throw problem('session-required', 'this takes an operator with a session of their own, not an API token');
+  const asked: readonly Scope[] = [policy.scope].flat();
+  if (asked.some((scope) => scopes.includes(scope))) return;
+  const named = asked.join(' or ');
+  throw problem('scope-required', { detail: `the API token lacks the scope ${named}`, facts: { scopes: asked } });
+};
