@@ -48,6 +48,8 @@ export type LogPorts = Readonly<{
   now_ms: () => number;
   /** Resolves when the log may be written; rejects when it may not. */
   writable: (deadline_ms: number) => Promise<void>;
+  /** Why the server writes nothing, as it says itself. */
+  stalled: () => Promise<string | undefined>;
   appended: (stream: EventStream, sequence: number) => void;
   /** Nothing is written after this. */
   corrupted: (error: LogCorrupted) => void;
@@ -227,7 +229,8 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
     });
     const body = Buffer.from(carriage.line === undefined ? line : `${line}\n${carriage.line}`);
     const proposal = { subject, expected: held.sequence, headers, body };
-    const appended = await append(stream, proposal, deadline_ms, () => this.ports.writable(deadline_ms));
+    const ready = () => this.ports.writable(deadline_ms);
+    const appended = await append(stream, proposal, deadline_ms, { ready, stalled: this.ports.stalled });
     if (appended.kind === 'conflict') return undefined;
     const { sequence } = appended;
     this.ports.appended(stream, sequence);

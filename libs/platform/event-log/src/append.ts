@@ -4,7 +4,8 @@
 //   A2. When the answer is missing, the leader is asked for the first message of the subject after that sequence: ours
 //       means done, another's means conflict, none means that the same bytes are sent again with the same expectation.
 //       The last message would not do: another commit may follow ours.
-//   A3. Past the deadline it is still not known; the caller hears so, and the command's id makes its repeat harmless.
+//   A3. A server that says it has stopped writing is not waited for.
+//   A4. Past the deadline it is still not known; the caller hears so, and the command's id makes its repeat harmless.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConnectionLost, NoResponders, RequestTimedOut } from '@nexusmon/messaging';
@@ -13,7 +14,7 @@ import { HEADER, type LogMessage } from './commit.js';
 import { LogCorrupted, LogUnavailable } from './errors.js';
 import type { Appended, EventStream } from './event-stream.js';
 
-const APPEND_TIMEOUT_MS = 2_000;
+const APPEND_TIMEOUT_MS = 1_000;
 const PAUSE_MIN_MS = 10;
 const PAUSE_MAX_MS = 250;
 
@@ -39,29 +40,38 @@ export const untilAnswered = async <T>(read: () => Promise<T>, deadline_ms: numb
 const isOurs = (found: LogMessage, { headers, body }: Proposal): boolean =>
   found.headers?.get(HEADER.commands) === headers.get(HEADER.commands) && Buffer.compare(found.data, body) === 0;
 
-/** `ready` is awaited before every try: whether the log may be written can change between them. */
+export type AppendPorts = Readonly<{
+  /** Awaited before every try: whether the log may be written can change between them. */
+  ready: () => Promise<void>;
+  /** Why the server writes nothing, as it says itself. */
+  stalled: () => Promise<string | undefined>;
+}>;
+
 export const append = async (
   stream: EventStream,
   proposal: Proposal,
   deadline_ms: number,
-  ready: () => Promise<void>,
+  { ready, stalled }: AppendPorts,
 ): Promise<Appended> => {
   const { subject, expected, headers, body } = proposal;
   for (let pause_ms = PAUSE_MIN_MS; ; pause_ms = Math.min(pause_ms * 2, PAUSE_MAX_MS)) {
     await ready();
     const left_ms = deadline_ms - performance.now();
     if (left_ms <= 0) throw new LogUnavailable('an append was not answered in time');
-    let refused = false;
+    let [refused, silent] = [false, false];
     try {
       const appended = await stream.append(subject, headers, body, Math.min(APPEND_TIMEOUT_MS, left_ms));
       if (appended.kind === 'appended') return appended;
       refused = true;
     } catch (error) {
       if (!isUnanswered(error)) throw error;
+      silent = error instanceof RequestTimedOut;
     }
     // A conflict may be with our own earlier try, so both ways lead here (A2).
     const found = await untilAnswered(() => stream.next(subject, expected + 1), deadline_ms);
     if (found) return isOurs(found, proposal) ? { kind: 'appended', sequence: found.seq } : { kind: 'conflict' };
+    const reason = silent ? await stalled() : undefined;
+    if (reason !== undefined) throw new LogUnavailable(reason);
     if (refused && pause_ms === PAUSE_MAX_MS) await mustHold(stream, proposal, deadline_ms);
     await pause(pause_ms);
   }

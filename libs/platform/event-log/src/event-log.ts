@@ -31,6 +31,7 @@ import {
   type Monitor,
 } from './start-checks.js';
 import type { Held } from './state.js';
+import { WriteStall } from './write-stall.js';
 
 const HELD_MAX = 2_000;
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
@@ -65,6 +66,7 @@ export class EventLog {
   private readonly connection: NatsConnection;
   private readonly monitor: Monitor | undefined;
   private readonly onFatal: (error: Error) => void;
+  private readonly stall: WriteStall;
   private readonly streams: readonly EventStream[];
   private readonly held = new LRUCache<string, Held<unknown>>({
     max: HELD_MAX,
@@ -84,6 +86,7 @@ export class EventLog {
     this.connection = connection;
     this.monitor = monitor;
     this.onFatal = onFatal;
+    this.stall = new WriteStall(monitor);
     this.streams = Array.from({ length: streams }, (_, number) => new EventStream(mux, number, streamName(number)));
     this.ports = {
       streamOf: (id) => this.streamOf(id),
@@ -92,6 +95,7 @@ export class EventLog {
       held: this.held,
       now_ms,
       writable: (deadline_ms) => this.writable(deadline_ms),
+      stalled: () => this.stall.ask(),
       appended: (stream, sequence) => this.noteAppended(stream.name, sequence),
       corrupted: (error) => this.refuseWrites(error.message),
     };
@@ -122,6 +126,11 @@ export class EventLog {
 
   status(): LogStatus {
     return this.reason === undefined ? { writable: true } : { writable: false, reason: this.reason };
+  }
+
+  /** Why nothing can be appended for now, as far as an append has met it. It passes by itself. */
+  async whyStalled(): Promise<string | undefined> {
+    return this.stall.isKnown ? this.stall.ask() : undefined;
   }
 
   /** Compares the log with what others have stored about it; what differs makes it read-only (E2). */
@@ -215,6 +224,8 @@ export class EventLog {
         throw new LogUnavailable('the connection was lost, and the log has not been found again');
     }
     if (this.reason !== undefined) throw new LogReadOnly(this.reason);
+    const stalled = await this.whyStalled();
+    if (stalled !== undefined) throw new LogUnavailable(stalled);
   }
 
   private async watch(): Promise<void> {

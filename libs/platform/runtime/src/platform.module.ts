@@ -124,6 +124,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
         const status = log.status();
         return status.writable ? undefined : status.reason;
       });
+      health.addProbe(`appends.${context}`, () => log.whyStalled());
       return log;
     },
   },

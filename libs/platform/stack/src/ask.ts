@@ -16,7 +16,7 @@ export const ask = (url: string, timeout_ms: number): Promise<Asked> =>
     request.once('error', reject);
   });
 
-const OK = 200;
+export const OK = 200;
 
 export const saysOk = async (url: string, timeout_ms: number): Promise<boolean> =>
   (await ask(url, timeout_ms)).status === OK;

@@ -66,14 +66,19 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
 
 const PROBE_PAUSE_MS = 25;
 
-/** Asks until the probe says yes. A probe that throws says no: the component is not there yet, or not any more. */
+/**
+ * Asks until the probe says yes. A probe that throws says no: the component is not there yet, or not any more. The time
+ * begins anew whenever `progress` changes: who is still getting on may take as long as there is work.
+ */
 export const untilReady = async (
   child: Child,
   probe: () => Promise<boolean>,
   timeout_ms: number,
   signal?: AbortSignal,
+  progress: () => string = () => '',
 ): Promise<void> => {
-  const deadline = performance.now() + timeout_ms;
+  let deadline = performance.now() + timeout_ms;
+  let reached = progress();
   let last: unknown;
   while (performance.now() < deadline) {
     signal?.throwIfAborted();
@@ -85,6 +90,10 @@ export const untilReady = async (
       if (await probe()) return;
     } catch (error) {
       last = error;
+    }
+    if (progress() !== reached) {
+      reached = progress();
+      deadline = performance.now() + timeout_ms;
     }
     await delay(PROBE_PAUSE_MS);
   }

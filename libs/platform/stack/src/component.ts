@@ -7,6 +7,8 @@ export type Component = Readonly<{
   url: string;
   pid: number;
   exited: Child['exited'];
+  /** Why it does not do what it is there for, though it runs; undefined while it does. */
+  stalled?: () => Promise<string | undefined>;
   stop: (grace_ms: number) => Promise<void>;
 }>;
 

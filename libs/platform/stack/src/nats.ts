@@ -2,12 +2,14 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { saysOk } from './ask.js';
+import { ask, OK, saysOk } from './ask.js';
 import { startChild, untilReady } from './child.js';
 import { PROBE_TIMEOUT_MS, READY_TIMEOUT_MS, type Component, type ComponentPlace } from './component.js';
 import { replaceFile } from './files.js';
 import { permissionsOf, type ContextName } from './nats-permissions.js';
 
+/** More than any disk: by itself the server would take three quarters of what is free when it starts, and no more. */
+const STORE_BYTES_MAX = 2 ** 50;
 const PAYLOAD_BYTES_MAX = 8 * 1024 * 1024;
 
 export type NatsUser = Readonly<{ context: ContextName; user: string; password: string }>;
@@ -38,12 +40,18 @@ export const natsConfig = ({ data_dir, port, monitor_port, users }: Omit<NatsOpt
       listen: `127.0.0.1:${port}`,
       http: `127.0.0.1:${monitor_port}`,
       max_payload: PAYLOAD_BYTES_MAX,
-      jetstream: { store_dir: join(data_dir, 'store'), sync_interval: 'always' },
+      jetstream: { store_dir: join(data_dir, 'store'), sync_interval: 'always', max_file_store: STORE_BYTES_MAX },
       authorization: { timeout: 2, users: users.map(userBlock) },
     },
     undefined,
     2,
   );
+
+/** After a disk was full it answers no append any more, though there be space again, and tells its monitor alone. */
+const stallIn = (health: string): string | undefined => {
+  const { error = '' } = JSON.parse(health) as Readonly<{ error?: string }>;
+  return /write error/i.test(error) ? `has stopped writing (${error.split(': ').at(-1)})` : undefined;
+};
 
 export const startNats = async (options: NatsOptions): Promise<Component> => {
   const { binary, data_dir, log_file, port, monitor_port } = options;
@@ -74,6 +82,10 @@ export const startNats = async (options: NatsOptions): Promise<Component> => {
     url: `nats://127.0.0.1:${port}`,
     pid: child.pid,
     exited: child.exited,
+    stalled: async () => {
+      const { status, text } = await ask(`http://127.0.0.1:${monitor_port}/healthz`, PROBE_TIMEOUT_MS);
+      return status === OK ? undefined : stallIn(text);
+    },
     stop: (grace_ms) => child.stop('SIGTERM', grace_ms),
   };
 };

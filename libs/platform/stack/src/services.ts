@@ -6,6 +6,8 @@
 //   P3. Up means that it says so itself, on its operations port. A process that may only read, because its log is not
 //       as it must be, or that misses something else, is up: a restart would mend nothing, and people must be able to
 //       look.
+//   P4. A process that reads a long log before it is up is let be for as long as it gets on: a new one would begin
+//       where this one stands.
 
 import { join } from 'node:path';
 import { ask } from './ask.js';
@@ -64,6 +66,8 @@ export type ServiceStart = Readonly<{
   environment: Readonly<Record<string, string>>;
   onStarted: (child: Child) => void;
   signal: AbortSignal;
+  /** How long it may stand still before it is up. @default 60,000 */
+  ready_timeout_ms?: number;
 }>;
 
 /** The address at which something listening on `host` is reached from this machine. */
@@ -74,7 +78,15 @@ export const reachable = (host: string): string => {
 };
 
 /** What a process says of itself, as far as it is read here. */
-type Standing = Readonly<{ status: string; reason?: string }>;
+type Standing = Readonly<{
+  status: string;
+  reason?: string;
+  details?: Readonly<{ projections?: Readonly<Record<string, Readonly<{ position?: string }>>> }>;
+}>;
+
+/** How far it has come with what was there when it started. */
+const progressOf = ({ details }: Standing): string =>
+  JSON.stringify(Object.values(details?.projections ?? {}).map(({ position }) => position));
 
 const UP = ['ok', 'read_only', 'degraded'];
 
@@ -108,6 +120,7 @@ const MALLOC_ARENA_MAX = '2';
 
 export const startService = async (options: ServiceStart): Promise<RunningService> => {
   const { service, node, data_dir, log_file, ops_port, gateway, environment, onStarted, signal } = options;
+  const { ready_timeout_ms = READY_TIMEOUT_MS } = options;
   const child = await startChild({
     name: service.name,
     command: node,
@@ -131,7 +144,7 @@ export const startService = async (options: ServiceStart): Promise<RunningServic
   const isUp = async () => UP.includes((standing = await standingOf(ops_port)).status);
   try {
     onStarted(child);
-    await untilReady(child, isUp, READY_TIMEOUT_MS, signal);
+    await untilReady(child, isUp, ready_timeout_ms, signal, () => progressOf(standing));
   } catch (error) {
     await child.stop('SIGTERM', PROBE_TIMEOUT_MS);
     await exited;

@@ -159,6 +159,30 @@ describe('a start', () => {
     expect(said).not.toContain('failed');
   });
 
+  it('waits for a service that reads a long log for as long as it gets on (P4)', async () => {
+    const reading = join(root, 'dist', 'reading.js');
+    // Thrice as long as a service may stand still.
+    const told = `JSON.stringify(Date.now() - began > 3_000 ? { status: 'ok' } : standing())`;
+    const standing = `({ status: 'starting', details: { projections: { missions: { position: String(Date.now()) } } } })`;
+    const code = SERVICE.replace(`'{"status":"ok"}'`, told);
+    writeFileSync(reading, `const began = Date.now();\nconst standing = () => ${standing};${code}`);
+    const said: string[] = [];
+    const report: Report = { ...silentReport, say: (event) => said.push(event) };
+    const services = [{ name: 'standalone', script: reading, serves_gateway: true }];
+    const folder = newFolder();
+    await start(folder, { services, report, ready_timeout_ms: 1_000 });
+    expect(said).not.toContain('failed');
+    expect(existsSync(join(folder, 'run.json'))).toBe(true);
+  });
+
+  it('does not wait for one that stands still', async () => {
+    const stuck = join(root, 'dist', 'stuck.js');
+    const told = `{"status":"starting","details":{"projections":{"missions":{"position":"7"}}}}`;
+    writeFileSync(stuck, SERVICE.replace('{"status":"ok"}', told));
+    const services = [{ name: 'standalone', script: stuck, serves_gateway: true }];
+    await expect(start(newFolder(), { services, ready_timeout_ms: 500 })).rejects.toThrow(/standalone did not start/);
+  });
+
   it('can be called off before it is ready', async () => {
     const off = new AbortController();
     const folder = newFolder();

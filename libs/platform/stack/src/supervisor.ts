@@ -8,6 +8,7 @@
 //   U4. run.json is there exactly while the stack is up, and names the processes as they are.
 //   U5. A start that fails stops what it had started.
 //   U6. A service that may only read is up: it is left as it is, and people are told why.
+//   U7. A component that runs and does not work is started again once it can work (stall-watch.ts).
 
 import { existsSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -29,6 +30,7 @@ import { startProvisioner, type Provisioner } from './provisioner.js';
 import { sayReadOnly, type Report } from './report.js';
 import { openRoster, type Roster } from './roster.js';
 import { operatorKeyFile, prepareSecrets, type Credentials, type Secrets } from './secrets.js';
+import { watchStalls } from './stall-watch.js';
 import { handedThrough, reachable, startService, type RunningService, type Service } from './services.js';
 import { checkKeys, outsideOf, type Outside, type Settings } from './settings.js';
 
@@ -51,7 +53,14 @@ export type RunFile = Readonly<{
 }>;
 
 export type SupervisorOptions = Settings &
-  Readonly<{ node: string; services: readonly Service[]; report: Report; signal: AbortSignal }>;
+  Readonly<{
+    node: string;
+    services: readonly Service[];
+    report: Report;
+    signal: AbortSignal;
+    /** How long a service may stand still before it is up. */
+    ready_timeout_ms?: number;
+  }>;
 
 type Ports = Readonly<{
   nats: number;
@@ -230,7 +239,10 @@ class Supervisor {
     const data_dir = join(this.options.data_dir, name);
     const onStarted = (child: Child) => this.roster.add(child);
     const begin = (signal: AbortSignal) => start({ data_dir, log_file, onStarted, signal });
-    this.components.push(await this.keep(name, log_file, begin));
+    const { report } = this.options;
+    const onFault = (error: unknown) => report.say('fault', `${name} could not be looked after: ${firstLine(error)}`);
+    const { follow } = watchStalls({ folder: data_dir, report, onFault, signal: this.ending.signal });
+    this.components.push(await this.keep(name, log_file, begin, follow));
   }
 
   private async startService(
@@ -239,7 +251,7 @@ class Supervisor {
     ports: Ports,
     environment: Record<string, string>,
   ): Promise<void> {
-    const { node, data_dir, host } = this.options;
+    const { node, data_dir, host, ready_timeout_ms } = this.options;
     const log_file = this.logFile(service.name);
     const begin = (signal: AbortSignal) =>
       startService({
@@ -252,6 +264,7 @@ class Supervisor {
         environment,
         onStarted: (child) => this.roster.add(child),
         signal,
+        ...(ready_timeout_ms === undefined ? {} : { ready_timeout_ms }),
       });
     const onUp = (running: RunningService) => this.noteStanding(service.name, running);
     this.services.push(await this.keep(service.name, log_file, begin, onUp));
