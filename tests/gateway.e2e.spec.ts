@@ -92,6 +92,14 @@ describe('a session', () => {
     expect([nobodys.status, nobodys.body.code]).toEqual([404, 'session-not-found']);
   });
 
+  it('is not where X-Forwarded-For says, since no proxy is trusted here', async () => {
+    const session = await product.operator();
+    for (const address of ['203.0.113.9', '127.0.0.1, 203.0.113.9', '::1', 'nonsense'])
+      expect((await session.get(MISSIONS, { 'x-forwarded-for': address, forwarded: `for=${address}` })).status).toBe(
+        200,
+      );
+  });
+
   it('ends when another client uses its token', async () => {
     const session = await product.operator();
     const stolen = await session.get<Problem>(MISSIONS, { 'user-agent': 'another' });

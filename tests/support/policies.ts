@@ -5,6 +5,7 @@ export type Scope = 'missions:read' | 'missions:write' | 'vault:read' | 'vault:w
 
 export const OPERATOR = 'operator';
 export const PUBLIC = 'public';
+export const BY_KEY = 'operator_key';
 /** `operator`: a session; scopes: a session, or an API token with one of them; `operator_key`: the key in the body. */
 export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /docs': PUBLIC,

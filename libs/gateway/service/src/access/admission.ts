@@ -1,7 +1,7 @@
 // Admission: whether a request is looked at, and what it may do.
 //
-//   D1. Every request counts for a credential that was right before, else for its address; one that turns out right
-//       counts for the credential. Random credentials count as none.
+//   D1. Every request counts once: for its credential where that is right, else for its address. What is not known to
+//       be right is not even looked at once its address has nothing left.
 //   D2. The operator key is checked wherever it is sent, before anything else is.
 //   D3. A token does what its scopes say and nothing that takes an operator: the operator key changes nothing for it.
 
@@ -41,15 +41,27 @@ export class Admission {
   /** D1, for requests of whatever route, before anything is spent on them. */
   count(request: FastifyRequest, reply: FastifyReply): void {
     const { per_credential, per_address } = this.options;
-    const known = this.knownOf(presented(request));
-    told(known === undefined ? per_address.take(sourceOf(request.ip)) : per_credential.take(known), reply);
+    const credential = presented(request);
+    const known = this.knownOf(credential);
+    const source = sourceOf(request.ip);
+    if (known !== undefined) told(per_credential.take(known), reply);
+    else told(credential ? per_address.look(source) : per_address.take(source), reply);
+  }
+
+  /** For what asks nobody who it comes from: a credential that is not known to be right counts as none. */
+  countUnasked(request: FastifyRequest, reply: FastifyReply): void {
+    const credential = presented(request);
+    if (credential && this.knownOf(credential) === undefined) this.countForAddress(request, reply);
   }
 
   /** Who may go on to the body and the handler of a route. */
   async admit(request: FastifyRequest, reply: FastifyReply, policy: Policy): Promise<Admitted> {
     const key = singleHeader(request, 'X-Operator-Key');
     if (key !== undefined) await this.options.keys.check(request.ip, key, 'header');
-    if (policy.access === 'public' || policy.access === 'operator_key') return { sovereign: false };
+    if (policy.access === 'public' || policy.access === 'operator_key') {
+      this.countUnasked(request, reply);
+      return { sovereign: false };
+    }
     const principal = await this.authenticate(request, reply);
     if (principal.kind === 'token') checkToken(principal, policy, key !== undefined);
     return { principal, sovereign: key !== undefined && policy.step_up === true };
@@ -66,20 +78,24 @@ export class Admission {
   private async authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
     const credential = credentialOf(request);
     if (!credential) throw problem('credential-required', 'this route needs a session or an API token');
-    const known = this.knownOf(credential);
     const name = digestOf(credential);
+    const is_new = !this.known.has(name);
     try {
       const principal = await this.options.credentials.authenticate(request, credential);
       this.known.set(name, principal.credential_id);
-      if (known === undefined) {
-        this.options.per_address.giveBack(sourceOf(request.ip));
-        told(this.options.per_credential.take(principal.credential_id), reply);
-      }
+      if (is_new) told(this.options.per_credential.take(principal.credential_id), reply);
       return principal;
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) this.known.delete(name);
+      if (error instanceof Problem && error.status < 429) {
+        this.known.delete(name);
+        if (is_new) this.countForAddress(request, reply);
+      }
       throw error;
     }
+  }
+
+  private countForAddress(request: FastifyRequest, reply: FastifyReply): void {
+    told(this.options.per_address.take(sourceOf(request.ip)), reply);
   }
 
   private knownOf(credential: Credential | undefined): string | undefined {

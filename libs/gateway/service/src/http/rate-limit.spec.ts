@@ -30,11 +30,11 @@ describe('a rate limit', () => {
     ]);
   });
 
-  it('takes back what counted for another, and no more than there was', () => {
+  it('says what is left without taking any of it', () => {
     const { limit } = limitOf(2);
-    limit.take('a');
-    for (let times = 0; times < 5; times += 1) limit.giveBack('a');
+    for (let times = 0; times < 5; times += 1) expect(limit.look('a').allowed).toBe(true);
     expect([1, 2, 3].map(() => limit.take('a').allowed)).toEqual([true, true, false]);
+    expect(limit.look('a')).toMatchObject({ allowed: false, headers: { 'retry-after': '1' } });
   });
 
   it('lets no more through in any second than twice its rate, and no less than its rate in the long run', () => {

@@ -28,10 +28,10 @@ export class RateLimit {
     return { allowed, headers: this.headers(after, allowed) };
   }
 
-  /** The request turned out to count for another key. */
-  giveBack(key: string): void {
-    const { left, at_ms } = this.levelOf(key);
-    this.levels.set(key, { left: Math.min(this.per_second, left + 1), at_ms });
+  /** What `take` would say, and nothing is taken. */
+  look(key: string): Taken {
+    const { left } = this.levelOf(key);
+    return { allowed: left >= 1, headers: this.headers(left, left >= 1) };
   }
 
   private levelOf(key: string): Level {

@@ -446,6 +446,16 @@ describe('requests beyond a limit', () => {
     const seen: number[] = [];
     for (const name of ['a', 'b', 'c', 'd', 'e']) seen.push(...(await statuses(1, path, from('10.0.0.3', name))));
     expect(seen).toEqual([401, 401, 401, 429, 429]);
+    for (const [to, host] of [['/nowhere', 4] as const, ['/docs', 5] as const]) {
+      const status = to === '/docs' ? 200 : 404;
+      expect(await statuses(4, to, from(`10.0.1.${host}`, 'f'))).toEqual([status, status, status, 429]);
+    }
+  });
+
+  it('count for a credential that is right from the first on, however many come at once', async () => {
+    const asked = Array.from({ length: 6 }, () => statuses(1, path, from('10.0.0.6', 'right')));
+    expect((await Promise.all(asked)).flat()).toEqual([200, 200, 200, 200, 200, 200]);
+    expect(await statuses(3, '/docs', from('10.0.0.6'))).toEqual([200, 200, 200]);
   });
 
   it('count for the credential where it is right, whatever others of its address do', async () => {

@@ -30,7 +30,7 @@ export type SurfaceOptions = Readonly<{
   origins: Origins;
   trusted_proxies: readonly string[];
   log: Logger;
-  admission: Pick<Admission, 'count' | 'admit' | 'admitByKey'>;
+  admission: Pick<Admission, 'count' | 'countUnasked' | 'admit' | 'admitByKey'>;
 }>;
 
 /** What one request carries from hook to hook. */
@@ -200,9 +200,10 @@ const isEndless = (route: Route): boolean => route.responses[200]?.media_type ==
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{[a-z_]+\}/g, '[^/]+')}$`);
 
-const refuseUnknown = (http: FastifyInstance, routes: readonly Route[]): void => {
+const refuseUnknown = (http: FastifyInstance, { routes, admission }: SurfaceOptions): void => {
   const known = routes.map(({ method, path }) => ({ method, pattern: patternOf(path) }));
-  http.setNotFoundHandler((request) => {
+  http.setNotFoundHandler((request, reply) => {
+    admission.countUnasked(request, reply);
     const path = pathOf(request);
     const methods = [...new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
     if (methods.length === 0) throw problem('route-not-found', `there is no route ${path}`);
@@ -278,7 +279,7 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
     done();
   });
   http.setErrorHandler((error: FastifyError, request, reply) => fail(error, request, reply, log));
-  refuseUnknown(http, routes);
+  refuseUnknown(http, options);
   for (const route of routes) mount(http, route, options);
   return http;
 };
