@@ -1,6 +1,8 @@
 // One story per way through a mission, over HTTP on the whole product.
 
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ApprovalDocument, ReviewDocument } from '@nexusmon/governance-contract';
@@ -28,13 +30,27 @@ const tangled = {
 
 describe('a mission', () => {
   let product: Product;
+  /** What is on the list of hosts that may be asked, and nothing else is. */
+  let outside: Server;
+  let listed: string;
   let operator: Client;
 
   beforeAll(async () => {
-    product = await Product.start();
+    outside = createServer((request, response) => {
+      if (request.url === '/away') response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+      else response.writeHead(200, { 'content-type': 'text/plain' }).end(`you asked for ${request.url}`);
+    });
+    await new Promise<void>((done) => {
+      outside.listen(0, '127.0.0.1', done);
+    });
+    listed = `http://127.0.0.1:${(outside.address() as AddressInfo).port}`;
+    product = await Product.start({ env: { NEXUSMON_FETCH_HOSTS: listed } });
     operator = await product.operator();
   }, 300_000);
-  afterAll(() => product.remove(), 60_000);
+  afterAll(async () => {
+    outside.close();
+    await product.remove();
+  }, 60_000);
 
   const create = async (body: object, headers?: Record<string, string>) => {
     const answer = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Say it', ...body }, headers);
@@ -279,6 +295,51 @@ describe('a mission', () => {
       const failed = await operator.until(lost.mission_id, isEnded);
       expect(failed).toMatchObject({ status: 'failed', error: { code: 'input_unresolvable', task_id: 'one' } });
       expect(failed.error?.message).toContain('the vault no longer has the bytes');
+    });
+  });
+
+  describe('that asks for something outside', () => {
+    const fetches = (url: unknown, task_id = 'fetch', depends_on: string[] = []) => ({
+      ...{ task_id, worker: 'http.fetch', input: { url }, depends_on },
+    });
+
+    it('gets it from a listed host, keeps it as an artifact, and is flagged for review', async () => {
+      const { mission_id } = await create({ plan: { tasks: [fetches(`${listed}/page`)] }, rank: 'E' });
+      const mission = await operator.until(mission_id, isEnded);
+      expect([mission.status, mission.error, mission.effective_rank]).toEqual(['completed', undefined, 'C']);
+      expect(mission.decision?.gate_outcome).toBe('execute_and_flag');
+      expect(mission.tasks[0]?.output).toMatchObject({ status: 200, final_url: `${listed}/page` });
+      const [artifact] = mission.result?.artifacts ?? [];
+      const content = await operator.get<string>(`/v1/vault/artifacts/${artifact?.artifact_id ?? ''}/content`);
+      expect(content.body).toBe('you asked for /page');
+    });
+
+    it('is refused when its plan names a host that is not listed', async () => {
+      const plan = { tasks: [echo('one'), fetches('https://example.org/')] };
+      const answer = await operator.post<Problem>('/v1/engine/missions', { goal: 'Look', plan });
+      expect([answer.status, answer.body.code]).toEqual([422, 'egress-not-allowed']);
+      expect(answer.body.errors).toEqual([
+        {
+          path: 'plan/tasks/1/input/url',
+          message: 'https://example.org:443 is not on the list of hosts that may be reached',
+        },
+      ]);
+    });
+
+    it.each([
+      [
+        'an earlier output',
+        { $output: 'one', pointer: '/value' },
+        'http://127.0.0.1:1/',
+        /^http:\/\/127.0.0.1:1 is not/,
+      ],
+      ['a redirect', undefined, '', /^redirected by .*: http:\/\/127.0.0.1:1 is not on the list/],
+    ])('fails for good when %s leads elsewhere', async (_, derived, value, why) => {
+      const url = derived ?? `${listed}/away`;
+      const { mission_id } = await create({ plan: { tasks: [echo('one', [], value), fetches(url, 'two', ['one'])] } });
+      const mission = await operator.until(mission_id, isEnded);
+      expect(mission).toMatchObject({ status: 'failed', tasks: [{}, { tries: 1, error: { code: 'worker_failed' } }] });
+      expect(mission.tasks[1]?.error?.message).toMatch(why);
     });
   });
 

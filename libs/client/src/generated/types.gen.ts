@@ -1197,7 +1197,7 @@ export type PostV1EngineMissionsErrors = {
      */
     415: Problem;
     /**
-     * idempotency-key-reused, path-outside-roots, plan-invalid, plan-too-large, schema-violated
+     * egress-not-allowed, idempotency-key-reused, path-outside-roots, plan-invalid, plan-too-large, schema-violated
      */
     422: Problem;
     /**

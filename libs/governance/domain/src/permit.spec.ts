@@ -24,7 +24,7 @@ const requestOf = (rank: Rank, over: Partial<PermitRequest> = {}) => ({
     worker_digest: plan_digest,
     input_digest: plan_digest,
     limits: { timeout_seconds: 1, output_bytes_max: 1 },
-    egress: [],
+    egress: [] as string[],
     rank,
   },
   plan_digest,
@@ -157,5 +157,38 @@ describe('a permit', () => {
         },
       ),
     );
+  });
+
+  describe('to reach outside', () => {
+    const listed = 'https://example.org:443';
+    const policy = { ...FIRST_POLICY, egress: [listed] };
+    const reaching = (...egress: string[]) => {
+      const request = requestOf('C');
+      return { ...request, effect: { ...request.effect, egress } };
+    };
+    const none = new Map<string, Approval>();
+
+    it('is given for what the policy lists (T5)', () =>
+      expect(permitRuling(reaching(listed), none, policy)).toEqual({ kind: 'permitted' }));
+
+    it.each([['https://evil.example:443'], ['http://example.org:443'], ['*'], ['']])(
+      'is refused for %j beside it, and by name (T5)',
+      (place) =>
+        expect(permitRuling(reaching(listed, place), none, policy)).toEqual({
+          kind: 'refused',
+          code: 'egress-not-allowed',
+          detail: `policy-1 does not list ${place}`,
+        }),
+    );
+
+    it('is refused by the first policy, which lists nothing (T5)', () =>
+      expect(permitRuling(reaching(listed), none, FIRST_POLICY)).toMatchObject({ code: 'egress-not-allowed' }));
+
+    it('is not what a grant gives (T5)', () => {
+      const approvals = known([asked(whole), granted(true)]);
+      const request = requestOf('A', { approval_id: whole });
+      const effect = { ...request.effect, egress: ['https://evil.example:443'] };
+      expect(permitRuling({ ...request, effect }, approvals, policy)).toMatchObject({ code: 'egress-not-allowed' });
+    });
   });
 });

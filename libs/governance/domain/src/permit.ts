@@ -6,6 +6,7 @@
 //   T2. A task with a gate of its own needs an approval of its own, for exactly what it is about to do.
 //   T3. At A and S an input that holds earlier outputs needs the same, unless the mission's grant covers its shape.
 //   T4. A rank that the policy does not know is refused.
+//   T5. Nothing is reached outside that the policy does not list.
 
 import type { PermitRequest } from '@nexusmon/governance-contract';
 import { RANKS } from '@nexusmon/shared-contract';
@@ -19,7 +20,7 @@ export type PermitRuling =
   /** `approval_id`: the grant that the attempt rests on, where it needs one. */
   | Readonly<{ kind: 'permitted'; approval_id?: string }>
   | Readonly<{ kind: 'needs_approval'; why: 'task_gate' | 'derived_input' }>
-  | Readonly<{ kind: 'refused'; code: 'rank-unknown' | 'approval-missing'; detail: string }>;
+  | Readonly<{ kind: 'refused'; code: 'rank-unknown' | 'approval-missing' | 'egress-not-allowed'; detail: string }>;
 
 /** `approvals`: those that the request names, by id. `effect_digest`: of what is about to be done. */
 export const permitRuling = (
@@ -32,6 +33,14 @@ export const permitRuling = (
   if (!row) return { kind: 'refused', code: 'rank-unknown', detail: `the policy does not know rank ${effect.rank}` };
   if (row.outcome === 'blocked')
     return { kind: 'refused', code: 'approval-missing', detail: `${policy.name} blocks rank ${effect.rank}` };
+
+  const unlisted = effect.egress.filter((place) => !policy.egress.includes(place));
+  if (unlisted.length > 0)
+    return {
+      kind: 'refused',
+      code: 'egress-not-allowed',
+      detail: `${policy.name} does not list ${unlisted.join(', ')}`,
+    };
 
   const guarded = isHighRank(effect.rank) || row.outcome === 'needs_approval';
   const whole = grantFor(request, approvals, approval_id, undefined);

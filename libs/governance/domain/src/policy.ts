@@ -12,7 +12,13 @@ export type RankPolicy = Readonly<{
   cooling_off_seconds: number;
 }>;
 
-export type Policy = Readonly<{ name: string; version: number; ranks: Readonly<Record<Rank, RankPolicy>> }>;
+export type Policy = Readonly<{
+  name: string;
+  version: number;
+  ranks: Readonly<Record<Rank, RankPolicy>>;
+  /** What may be reached outside, each as the one way to write it. */
+  egress: readonly string[];
+}>;
 
 const HOUR_SECONDS = 3_600;
 const rankPolicy = (outcome: GateOutcome, expires_hours: number, cooling_off_seconds = 0): RankPolicy => ({
@@ -32,6 +38,7 @@ export const FIRST_POLICY: Policy = {
     A: rankPolicy('needs_approval', 24),
     S: rankPolicy('needs_approval', 4, 10),
   },
+  egress: [],
 };
 
 /** The policy's row for a rank; undefined for a rank that it does not know. */

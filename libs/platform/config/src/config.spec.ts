@@ -25,8 +25,15 @@ describe('a configuration', () => {
     ['DATABASE_URL', 'mysql://127.0.0.1/x'],
     ['LOG_LEVEL', 'loud'],
     ['NEXUSMON_STREAMS', '0'],
+    ['NEXUSMON_FETCH_HOSTS', 'example.org,10.0.0.1'],
   ])('that is wrong in %s names it', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name} .*${value}`));
+  });
+
+  it('lists no host to fetch from unless it is told to', () => {
+    expect(readConfig({}).egress).toEqual([]);
+    const { egress } = readConfig({ NEXUSMON_FETCH_HOSTS: ' example.org, ,http://127.0.0.1:8080' });
+    expect(egress.map(({ text }) => text)).toEqual(['https://example.org:443', 'http://127.0.0.1:8080']);
   });
 
   it('never shows the value of a secret', () => {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { EgressRule } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 import { SETTINGS, type Setting } from './settings.js';
 
@@ -56,6 +57,8 @@ export class Config {
     path: string;
     drain_ms: number;
   }>;
+  /** What work may reach outside: governance's list, and what plans are checked against. */
+  readonly egress: readonly EgressRule[];
   readonly shutdown_ms: number;
   readonly nats: Readonly<{ url: string; monitor_url: string | undefined }>;
   readonly database: Readonly<{ url: string; admin_url: string | undefined; connections_max: number }>;
@@ -93,6 +96,7 @@ export class Config {
       path: env.PATH,
       drain_ms: env.NEXUSMON_WORKER_DRAIN_MS,
     };
+    this.egress = env.NEXUSMON_FETCH_HOSTS;
     this.shutdown_ms = env.NEXUSMON_SHUTDOWN_MS;
     this.nats = { url: env.NATS_URL, monitor_url: env.NATS_MONITOR_URL };
     this.database = {

@@ -2,6 +2,7 @@
 // table, so what is not here does not exist.
 
 import { delimiter } from 'node:path';
+import { parseEgressRule, type EgressRule } from '@nexusmon/shared-contract';
 import { z } from 'zod';
 
 export type Setting<Schema extends z.ZodType = z.ZodType> = Readonly<{
@@ -28,6 +29,16 @@ const list = (separator: string) =>
       .map((item) => item.trim())
       .filter((item) => item !== ''),
   );
+
+/** What work may reach outside: see E1 to E3 of the list's grammar. */
+const egressList = list(',').transform((entries, context) =>
+  entries.flatMap((entry): EgressRule[] => {
+    const parsed = parseEgressRule(entry);
+    if ('rule' in parsed) return [parsed.rule];
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(entry)}: ${parsed.fault}` });
+    return [];
+  }),
+);
 
 /** A published default is no secret; a short one is soon none. */
 const OPERATOR_KEY_LENGTH_MIN = 16;
@@ -101,6 +112,14 @@ export const SETTINGS = {
     unit: 'ms',
     schema: count(0, 600_000),
     fallback: '5000',
+  }),
+  NEXUSMON_FETCH_HOSTS: setting({
+    says:
+      'Hosts that http.fetch may ask, separated by ",": `example.org`, `*.example.org`, `host:port`, `http://host`; an ' +
+      'address, also a private one, only as `address:port`. Empty: none.',
+    unit: 'hosts',
+    schema: egressList,
+    fallback: '',
   }),
   PATH: setting({
     says: 'Where workers find programs such as git.',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { pauseBefore } from './keep-running.js';
 import { handedThrough, reachable, servicesOf } from './services.js';
-import { checkKeys, outsideOf } from './settings.js';
+import { checkFetchHosts, checkKeys, outsideOf } from './settings.js';
 
 describe('components that somebody else runs', () => {
   it('are none unless they are named', () => {
@@ -50,6 +50,21 @@ describe('keys that nobody would take', () => {
   it('are not those of the right length, nor none', () => {
     checkKeys({ SWARMZ_JWT_SECRET: 'é'.repeat(16), OPERATOR_KEY: 'a key of my own choosing' });
     checkKeys({ SWARMZ_JWT_SECRET: '', OPERATOR_KEY: '' });
+  });
+});
+
+describe('hosts that may be fetched from', () => {
+  it('are refused in one sentence where they cannot be meant', () => {
+    expect(() => checkFetchHosts({ NEXUSMON_FETCH_HOSTS: 'example.org, *' })).toThrow(
+      /^NEXUSMON_FETCH_HOSTS: "\*": it is/,
+    );
+    expect(() => checkFetchHosts({ NEXUSMON_FETCH_HOSTS: '10.0.0.1' })).toThrow('an address is listed with its port');
+  });
+
+  it('may be none, or several', () => {
+    checkFetchHosts({});
+    checkFetchHosts({ NEXUSMON_FETCH_HOSTS: '' });
+    checkFetchHosts({ NEXUSMON_FETCH_HOSTS: 'example.org, *.example.org,http://10.0.0.1:8080,' });
   });
 });
 

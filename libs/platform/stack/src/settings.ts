@@ -1,3 +1,4 @@
+import { parseEgressRule } from '@nexusmon/shared-contract';
 import { refuseWeakKey, type OutsideCredentials } from './secrets.js';
 import { StartFault } from './fault.js';
 
@@ -56,6 +57,15 @@ export const checkKeys = (environment: Settings['environment']): void => {
     throw new StartFault(`SWARMZ_JWT_SECRET must have at least ${JWT_SECRET_BYTES_MIN} bytes, or be left unset`);
   const operator_key = environment['OPERATOR_KEY'];
   if (operator_key) refuseWeakKey(operator_key.trim(), 'OPERATOR_KEY');
+};
+
+/** A list that no process of ours would take. */
+export const checkFetchHosts = (environment: Settings['environment']): void => {
+  for (const entry of (environment['NEXUSMON_FETCH_HOSTS'] ?? '').split(',').filter((each) => each.trim() !== '')) {
+    const parsed = parseEgressRule(entry);
+    if ('fault' in parsed)
+      throw new StartFault(`NEXUSMON_FETCH_HOSTS: ${JSON.stringify(entry.trim())}: ${parsed.fault}`);
+  }
 };
 
 /** The components that somebody else runs. */

@@ -32,7 +32,7 @@ import { openRoster, type Roster } from './roster.js';
 import { operatorKeyFile, prepareSecrets, type Credentials, type Secrets } from './secrets.js';
 import { watchStalls } from './stall-watch.js';
 import { handedThrough, reachable, startService, type RunningService, type Service } from './services.js';
-import { checkKeys, outsideOf, type Outside, type Settings } from './settings.js';
+import { checkFetchHosts, checkKeys, outsideOf, type Outside, type Settings } from './settings.js';
 
 /** Together under the ten seconds a stop may take. */
 const SERVICES_GRACE_MS = 6_000;
@@ -119,6 +119,7 @@ const databaseAdmin = ({ contexts: { admin } }: Secrets): Credentials => ({
 /** Starts everything and resolves when all of it is ready. */
 export const supervise = async (options: SupervisorOptions): Promise<Stack> => {
   checkKeys(options.environment);
+  checkFetchHosts(options.environment);
   prepareFolder(options.data_dir);
   const outside = outsideOf(options.environment);
   const supervisor = new Supervisor(options, outside, await lockFolder(options.data_dir));

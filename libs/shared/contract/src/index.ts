@@ -1,4 +1,5 @@
 export * from './catalogue.js';
+export * from './egress.js';
 export * from './envelope.js';
 export * from './sealed.js';
 export * from './words.js';

@@ -22,6 +22,58 @@ const folder_path = text(1, 4_096).meta({
 export const systemEchoInput = z.strictObject({ value: json });
 export const systemEchoOutput = z.strictObject({ value: json });
 
+// http.fetch
+
+export const FETCH_BYTES_MAX = 16 * 1024 * 1024;
+const FETCH_BYTES = 1024 * 1024;
+export const FETCH_SECONDS_MAX = 120;
+const FETCH_SECONDS = 30;
+export const URL_LENGTH_MAX = 8_192;
+/** Of an answer's header fields, those that say what its body is. */
+export const ANSWER_HEADERS = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-type',
+  'etag',
+  'last-modified',
+] as const;
+
+export const httpFetchInput = z.strictObject({
+  url: text(1, URL_LENGTH_MAX).meta({
+    description: 'An https or http URL whose host is listed in NEXUSMON_FETCH_HOSTS.',
+  }),
+  method: z.enum(['GET', 'HEAD']).default('GET'),
+  accept: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,256}$/)
+    .optional()
+    .meta({ description: 'The Accept header.' }),
+  bytes_max: z.int().min(1).max(FETCH_BYTES_MAX).default(FETCH_BYTES).meta({ description: 'Of the body, decoded.' }),
+  timeout_seconds: z
+    .number()
+    .positive()
+    .max(FETCH_SECONDS_MAX)
+    .default(FETCH_SECONDS)
+    .meta({ description: 'For everything: names, connections, redirects and the body.' }),
+});
+/** Any final answer is an output, also a 404: what it means is for the plan to say. */
+export const httpFetchOutput = z.strictObject({
+  url: z.string(),
+  /** After redirects. */
+  final_url: z.string().max(URL_LENGTH_MAX),
+  redirects: count,
+  status: z.int().min(200).max(599),
+  headers: z.partialRecord(z.enum(ANSWER_HEADERS), z.string().max(1_024)),
+  /** Of the decoded body; absent for HEAD. */
+  sha256: digest.optional(),
+  size: count,
+  artifact: artifactRef.optional(),
+});
+export type HttpFetchOutput = z.infer<typeof httpFetchOutput>;
+
 // Which files a worker may read
 
 export type AllowedPath =
@@ -388,6 +440,8 @@ export type BuiltinContract = Readonly<{
   output: z.ZodType;
   /** Fields of the input that name a folder to read: checked against the allowed roots when a plan is made. */
   path_fields: readonly string[];
+  /** Fields of the input that name what is asked for outside. Only a worker that has any is given a way out. */
+  url_fields: readonly string[];
 }>;
 
 const contract = <Input extends z.ZodType, Output extends z.ZodType>(
@@ -396,7 +450,11 @@ const contract = <Input extends z.ZodType, Output extends z.ZodType>(
   description: string,
   input: Input,
   output: Output,
-  { risk_level = 'E', path_fields = [] }: Readonly<{ risk_level?: Rank; path_fields?: readonly string[] }> = {},
+  {
+    risk_level = 'E',
+    path_fields = [],
+    url_fields = [],
+  }: Partial<Pick<BuiltinContract, 'risk_level' | 'path_fields' | 'url_fields'>> = {},
 ) => ({
   version: '1.0.0',
   description,
@@ -407,6 +465,7 @@ const contract = <Input extends z.ZodType, Output extends z.ZodType>(
   input,
   output,
   path_fields,
+  url_fields,
 });
 
 export const builtinContracts = {
@@ -457,5 +516,17 @@ export const builtinContracts = {
     briefVerifyInput,
     briefVerifyOutput,
   ),
+  'http.fetch': contract(
+    'fetch',
+    FETCH_SECONDS_MAX + FETCH_SECONDS,
+    'Asks a listed host for a document (GET or HEAD) and keeps the body as an artifact.',
+    httpFetchInput,
+    httpFetchOutput,
+    { risk_level: 'C', url_fields: ['url'] },
+  ),
 } as const satisfies Readonly<Record<string, BuiltinContract>>;
 export type BuiltinName = keyof typeof builtinContracts;
+
+/** Whether a worker of this name is given a way out. Workers of modules are not. */
+export const reachesOut = (worker: string): boolean =>
+  new Map<string, BuiltinContract>(Object.entries(builtinContracts)).get(worker)?.url_fields[0] !== undefined;

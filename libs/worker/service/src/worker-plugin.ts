@@ -13,6 +13,8 @@ export type WorkerContext = Readonly<{
   allowed_roots: readonly string[];
   /** Absolute real paths that are never read, the data folder among them. */
   forbidden_roots: readonly string[];
+  /** What the permit of this attempt names of the world outside; nothing for most. */
+  egress: readonly string[];
   /** Keeps `bytes` in the vault as `<mission_id>/<task_id>/<file>`; it can be listed once this resolves. */
   put_artifact: (file: string, media_type: string, bytes: Uint8Array) => Promise<ArtifactRef>;
   /** The bytes of an artifact of the same mission, checked against its digest. */

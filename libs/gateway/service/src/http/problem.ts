@@ -100,7 +100,8 @@ export const PROBLEMS = {
     'Use a new key for a new request.',
   ),
   'plan-invalid': meaning(422, 'The plan cannot run', 'Correct the places in errors[].'),
-  'plan-too-large': meaning(422, 'The plan is too large', 'Put large inputs into the vault and refer to them.'),
+  'plan-too-large': meaning(422, 'The plan is too large', 'Shorten what errors[] names, or make several missions.'),
+  'egress-not-allowed': meaning(422, 'The host may not be asked', 'Add the host to NEXUSMON_FETCH_HOSTS.'),
   'path-outside-roots': meaning(
     422,
     'The path is outside the allowed roots',

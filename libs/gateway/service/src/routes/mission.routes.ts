@@ -53,7 +53,14 @@ const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
       200: { description: 'With Prefer: wait, the mission, ended in time.', schema: missionDocument },
       202: { description: 'With Prefer: wait, the mission, not ended in time.', schema: missionDocument },
     },
-    problems: ['plan-invalid', 'plan-too-large', 'path-outside-roots', 'rank-above-ceiling', 'log-read-only'],
+    problems: [
+      'plan-invalid',
+      'plan-too-large',
+      'path-outside-roots',
+      'egress-not-allowed',
+      'rank-above-ceiling',
+      'log-read-only',
+    ],
     handler: async (call) => {
       const wait = preferredWait(call.request.headers.prefer);
       const command = commandOf(call, 'mission.create');

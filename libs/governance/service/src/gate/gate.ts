@@ -2,12 +2,13 @@
 // answer.
 
 import { Injectable } from '@nestjs/common';
+import { Config } from '@nexusmon/config';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
 import { secondsAfter } from '@nexusmon/kernel';
 import type { JudgeRequest, PermitAnswer, PermitRequest, Verdict } from '@nexusmon/governance-contract';
-import { FIRST_POLICY, judge, permitRuling, type Approval } from '@nexusmon/governance-domain';
+import { FIRST_POLICY, judge, permitRuling, type Approval, type Policy } from '@nexusmon/governance-domain';
 import { RANKS, type Rank } from '@nexusmon/shared-contract';
-import { builtinContracts, type Effect, type PermitClaims } from '@nexusmon/worker-contract';
+import { builtinContracts, reachesOut, type Effect, type PermitClaims } from '@nexusmon/worker-contract';
 import { Approvals } from '../approval/approvals.js';
 import { Signer } from './signer.js';
 
@@ -29,10 +30,16 @@ const approvable = ({ attempt: _, ...effect }: Effect) => sha256Hex(canonical(ef
 
 @Injectable()
 export class Gate {
+  /** The first policy, with the hosts that this installation lists. */
+  private readonly policy: Policy;
+
   constructor(
     private readonly approvals: Approvals,
     private readonly signer: Signer,
-  ) {}
+    config: Config,
+  ) {
+    this.policy = { ...FIRST_POLICY, egress: config.egress.map(({ text }) => text) };
+  }
 
   /** Verdicts of one moment are signed together; so are permits. */
   sign(claims: readonly VerdictClaims[]): Verdict[] {
@@ -73,7 +80,7 @@ export class Gate {
     const doubt = this.doubtOf(request);
     if (doubt) return { kind: 'refused', ...doubt };
     const effect_digest = approvable(effect);
-    const ruling = permitRuling({ ...request, effect_digest }, await this.namedBy(request), FIRST_POLICY);
+    const ruling = permitRuling({ ...request, effect_digest }, await this.namedBy(request), this.policy);
     if (ruling.kind === 'refused') return ruling;
     if (ruling.kind === 'needs_approval') return { ...ruling, effect_digest };
     const issued_at = new Date().toISOString();
@@ -107,6 +114,8 @@ export class Gate {
     const least = isBelow(own, claims.effective_rank) ? claims.effective_rank : own;
     if (isBelow(effect.rank, least))
       return { code: 'rank-understated', detail: `this runs at rank ${least}, not ${effect.rank}` };
+    if (effect.egress.length > 0 && !reachesOut(effect.worker))
+      return { code: 'egress-not-allowed', detail: `${effect.worker} is given no way out` };
     return undefined;
   }
 

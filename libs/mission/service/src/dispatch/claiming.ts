@@ -4,6 +4,7 @@
 //   C2. Whatever cannot be permitted yields no claim: it waits for an approval, or fails the mission with the reason.
 
 import { Injectable } from '@nestjs/common';
+import { Config } from '@nexusmon/config';
 import { canonical, keyedId, sha256Hex, type Identified } from '@nexusmon/event-log';
 import { secondsAfter, type Json } from '@nexusmon/kernel';
 import type { PermitAnswer, Verdict } from '@nexusmon/governance-contract';
@@ -18,7 +19,7 @@ import {
 } from '@nexusmon/mission-domain';
 import { OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
-import type { Assignment, Effect } from '@nexusmon/worker-contract';
+import { reachesOut, type Assignment, type Effect } from '@nexusmon/worker-contract';
 import { ownCommand } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
 import { Governance } from './governance.client.js';
@@ -35,12 +36,18 @@ type Resolved = Readonly<{ input: Json; derived: boolean }> | Readonly<{ refused
 
 @Injectable()
 export class Claiming {
+  /** What is asked for; governance says whether it may be. */
+  private readonly egress: readonly string[];
+
   constructor(
     private readonly governance: Governance,
     private readonly catalog: WorkerCatalog,
     private readonly outputs: Outputs,
     private readonly enclosures: Enclosures,
-  ) {}
+    config: Config,
+  ) {
+    this.egress = config.egress.map(({ text }) => text);
+  }
 
   /** What becomes of a ready task for which `runner_id` has a slot. Throws `Unavailable` while it cannot be known. */
   async claim(state: ExistingMission, task: TaskState, runner_id: string): Promise<Claim> {
@@ -51,7 +58,7 @@ export class Claiming {
     const bytes = Buffer.byteLength(text);
     if (bytes > INPUT_BYTES_MAX)
       return refuse(mission_id, task, 'input_unresolvable', `it comes to ${bytes} bytes, ${INPUT_BYTES_MAX} may be`);
-    const effect = effectOf(state, task, sha256Hex(text));
+    const effect = effectOf(state, task, sha256Hex(text), this.egress);
     const answer = await this.governance.authorize({
       effect,
       verdict: signedVerdict(state),
@@ -136,7 +143,12 @@ const signedVerdict = ({ request, verdict, verdict_signature }: ExistingMission)
   return { claims: verdict, signature: verdict_signature };
 };
 
-const effectOf = (state: ExistingMission, task: TaskState, input_digest: string): Effect => ({
+const effectOf = (
+  state: ExistingMission,
+  task: TaskState,
+  input_digest: string,
+  egress: readonly string[],
+): Effect => ({
   mission_id: state.request.mission_id,
   task_id: task.plan.task_id,
   attempt: task.attempt + 1,
@@ -145,7 +157,7 @@ const effectOf = (state: ExistingMission, task: TaskState, input_digest: string)
   worker_digest: task.plan.worker_digest,
   input_digest,
   limits: { timeout_seconds: task.plan.timeout_seconds, output_bytes_max: OUTPUT_BYTES_MAX },
-  egress: [],
+  egress: reachesOut(task.plan.worker) ? [...egress] : [],
   rank: rankOfTask(state, task),
 });
 

@@ -11,6 +11,7 @@ type Known = Readonly<{
   input: z.ZodType;
   output: z.ZodType;
   path_fields: readonly string[];
+  url_fields: readonly string[];
 }>;
 
 @Injectable()
@@ -20,8 +21,8 @@ export class WorkerCatalog {
   constructor() {
     for (const [name, contract] of Object.entries(builtinContracts)) {
       const manifest = manifestOf({ name, ...contract }, (value) => sha256Hex(canonical(value)));
-      const { input, output, path_fields } = contract;
-      this.known.set(name, { manifest, input, output, path_fields });
+      const { input, output, path_fields, url_fields } = contract;
+      this.known.set(name, { manifest, input, output, path_fields, url_fields });
     }
   }
 
@@ -44,6 +45,7 @@ export class WorkerCatalog {
         input: z.fromJSONSchema(manifest.input_schema),
         output: z.fromJSONSchema(manifest.output_schema),
         path_fields: [],
+        url_fields: [],
       });
     }
   }

@@ -5,7 +5,14 @@ import { canonical, sha256Hex } from '@nexusmon/event-log';
 import type { Json } from '@nexusmon/kernel';
 import { parseTemplate, type CreateBody, type PlannedTask, type TemplateCall } from '@nexusmon/mission-contract';
 import { planMission, type PlanSource } from '@nexusmon/mission-domain';
-import { findUnkeepable, INLINE_BYTES_MAX, type FieldError, type Rank, type Refusal } from '@nexusmon/shared-contract';
+import {
+  findUnkeepable,
+  INLINE_BYTES_MAX,
+  permittedUrl,
+  type FieldError,
+  type Rank,
+  type Refusal,
+} from '@nexusmon/shared-contract';
 import { resolveAllowed } from '@nexusmon/worker-contract';
 import { WorkerCatalog } from './catalog.js';
 
@@ -52,6 +59,10 @@ export class Planner {
     if (outside.length > 0)
       return refused('path-outside-roots', 'workers may read only folders under the allowed roots', outside);
 
+    const unlisted = this.urlErrors(tasks);
+    if (unlisted.length > 0)
+      return refused('egress-not-allowed', 'workers may ask only hosts that NEXUSMON_FETCH_HOSTS lists', unlisted);
+
     const deep = findUnkeepable({ tasks });
     const path = body.plan ? 'plan' : 'params';
     if (deep) return tooLarge(path, `${deep.message}, with what the plan adds around it`);
@@ -73,8 +84,8 @@ export class Planner {
     const errors: FieldError[] = [];
     for (const [index, { worker, input }] of tasks.entries())
       for (const field of this.catalog.get(worker)?.path_fields ?? []) {
-        const path = typeof input === 'object' && input !== null && !Array.isArray(input) ? input[field] : undefined;
-        if (typeof path !== 'string') continue;
+        const path = textIn(input, field);
+        if (path === undefined) continue;
         const found = await resolveAllowed(path, allowed_roots, forbidden_roots, realpath);
         const where = templated ? `params/${field}` : `plan/tasks/${index}/input/${field}`;
         const message = found.allowed ? await notAFolder(found.path) : found.message;
@@ -83,7 +94,25 @@ export class Planner {
       }
     return errors;
   }
+
+  /** URLs that are written in the plan are looked up now; those that come from outputs, by the worker. */
+  private urlErrors(tasks: readonly PlannedTask[]): FieldError[] {
+    return tasks.flatMap(({ worker, input }, index) =>
+      (this.catalog.get(worker)?.url_fields ?? []).flatMap((field) => {
+        const url = textIn(input, field);
+        const found = url === undefined ? undefined : permittedUrl(url, this.config.egress);
+        if (!found || found.permitted) return [];
+        return [{ path: `plan/tasks/${index}/input/${field}`, message: found.message }];
+      }),
+    );
+  }
 }
+
+/** What is written in this field, where it is text and no reference. */
+const textIn = (input: Json, field: string): string | undefined => {
+  const value = typeof input === 'object' && input !== null && !Array.isArray(input) ? input[field] : undefined;
+  return typeof value === 'string' ? value : undefined;
+};
 
 const notAFolder = async (path: string): Promise<string | undefined> =>
   (await stat(path)).isDirectory() ? undefined : 'there is a file at this path, not a folder';

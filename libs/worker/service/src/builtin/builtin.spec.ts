@@ -19,7 +19,7 @@ describe('the built-in workers', () => {
       input_schema: z.toJSONSchema(worker.input, { io: 'input', unrepresentable: 'any' }),
       output_schema: z.toJSONSchema(worker.output, { unrepresentable: 'any' }),
     });
-    expect(manifest.risk_level).toMatch(/^[ED]$/);
+    expect(manifest.risk_level).toMatch(/^[EDC]$/);
   });
 
   it('echo gives back any JSON as it is', async () => {

@@ -16,6 +16,7 @@ export const memoryContext = (
   allowed_roots: readonly string[],
   forbidden_roots: readonly string[] = [],
   signal: AbortSignal = new AbortController().signal,
+  egress: readonly string[] = [],
 ): MemoryContext => {
   const kept = new Map<string, Uint8Array>();
   const told: string[] = [];
@@ -25,6 +26,7 @@ export const memoryContext = (
     signal,
     allowed_roots,
     forbidden_roots,
+    egress,
     progress: (message) => void told.push(message),
     put_artifact: (file, media_type, bytes) => Promise.resolve(put(kept, file, media_type, bytes)),
     get_artifact: (artifact_id) => {

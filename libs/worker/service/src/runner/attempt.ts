@@ -90,6 +90,7 @@ export class Attempt {
     this.run = tools.pool.run({
       worker,
       task: { mission_id, task_id, attempt, input },
+      egress: effect.egress,
       output_bytes_max: Math.min(effect.limits.output_bytes_max, OUTPUT_BYTES_MAX),
       deadline_ms,
       put_artifact: (file, media_type, bytes) => here(() => this.put(file, media_type, bytes)),

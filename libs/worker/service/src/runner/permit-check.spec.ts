@@ -65,6 +65,17 @@ describe('a permit', () => {
     expect(check({ ...permitted, effect })?.why).toContain('egress differs');
   });
 
+  it('for a worker with a way out is kept to as it was given (P1)', () => {
+    const reaching = { ...manifest, name: 'http.fetch' };
+    const given = assignmentOf({ manifest: reaching, input: { url: 'https://example.org' }, now_ms: NOW });
+    const effect = { ...given.effect, egress: ['https://example.org:443'] };
+    const claims = { ...given.permit.claims, effect_digest: sha256Hex(canonical(effect)) };
+    const permitted = { ...given, effect, permit: signed(claims) };
+    expect(check(permitted, NOW, reaching)).toBeUndefined();
+    const widened = { ...effect, egress: ['https://example.org:443', 'https://evil.example:443'] };
+    expect(check({ ...permitted, effect: widened }, NOW, reaching)?.why).toContain('not for what would run here');
+  });
+
   it('counts only when governance has signed it (P2)', () => {
     const stranger = generateKeyPairSync('ed25519').privateKey;
     const forged = { ...asked, permit: signed(asked.permit.claims, stranger) };

@@ -7,7 +7,7 @@
 
 import { canonical, sha256Hex } from '@nexusmon/event-log';
 import type { Signatures } from '@nexusmon/keys';
-import type { Assignment, Effect, WorkerManifest } from '@nexusmon/worker-contract';
+import { reachesOut, type Assignment, type Effect, type WorkerManifest } from '@nexusmon/worker-contract';
 
 /** How far the clocks of governance and of this machine may be apart. */
 const CLOCK_SKEW_MS_MAX = 5_000;
@@ -25,8 +25,8 @@ const effectOf = ({ mission_id, task_id, attempt, input, effect }: Assignment, m
   worker_digest: manifest.digest,
   input_digest: sha256Hex(canonical(input)),
   limits: effect.limits,
-  // No worker of this runner is given a way out.
-  egress: [],
+  // What is permitted is kept to by the worker that is given a way out; no other is given any.
+  egress: reachesOut(manifest.name) ? effect.egress : [],
   rank: effect.rank,
 });
 

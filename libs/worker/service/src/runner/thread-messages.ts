@@ -16,6 +16,7 @@ export type ToThread =
       run: string;
       worker: string;
       task: Readonly<{ mission_id: string; task_id: string; attempt: number; input: unknown }>;
+      egress: readonly string[];
       output_bytes_max: number;
     }>
   | Readonly<{ kind: 'abort'; run: string; why: string }>

@@ -30,6 +30,7 @@ const begin = (worker: string, input: unknown = null, in_ms = 20_000, in_pool = 
   in_pool.run({
     worker,
     task: { mission_id: 'msn', task_id: 'task', attempt: 1, input },
+    egress: [],
     output_bytes_max: MEGABYTE,
     deadline_ms: Date.now() + in_ms,
     put_artifact: never,

@@ -35,6 +35,8 @@ export type ThreadOptions = ThreadSetup &
 export type ThreadTask = Readonly<{
   worker: string;
   task: Readonly<{ mission_id: string; task_id: string; attempt: number; input: unknown }>;
+  /** What it may reach outside, as it was permitted. */
+  egress: readonly string[];
   output_bytes_max: number;
   deadline_ms: number;
   /** Answers for the vault. Rejections reach the worker; `retryable` on an error is passed on. */
@@ -125,8 +127,8 @@ export class Thread {
         setInterval(() => this.checkMemory(run), this.options.memory_check_ms ?? MEMORY_CHECK_MS),
       ];
       this.running = { run, task, settle: resolve, timers, since_ms: performance.now(), stopping: undefined };
-      const { worker, task: asked, output_bytes_max } = task;
-      this.send({ kind: 'run', run, worker, task: asked, output_bytes_max });
+      const { worker, task: asked, egress, output_bytes_max } = task;
+      this.send({ kind: 'run', run, worker, task: asked, egress, output_bytes_max });
     });
   }
 

@@ -42,10 +42,11 @@ const ask = (message: Ask, transfer: readonly ArrayBuffer[] = []): Promise<unkno
     send({ ...message, call: last_call }, transfer);
   });
 
-const contextOf = ({ run, abort }: Run): WorkerContext => ({
+const contextOf = ({ run, abort }: Run, egress: readonly string[]): WorkerContext => ({
   signal: abort.signal,
   allowed_roots,
   forbidden_roots,
+  egress,
   put_artifact: async (file, media_type, bytes) => {
     abort.signal.throwIfAborted();
     // A copy of exactly these bytes: the view may show a part of a larger buffer, and the worker may go on using it.
@@ -92,7 +93,7 @@ const perform = async (message: RunMessage, run: Run): Promise<string | TaskErro
   if (!plugin) return taskFault('worker_failed', `this runner has no worker ${worker}`, true);
   const input = plugin.input.safeParse(task.input);
   if (!input.success) return schemaFault('input_invalid', 'the input', input.error);
-  const returned: unknown = await plugin.execute({ ...task, input: input.data }, contextOf(run));
+  const returned: unknown = await plugin.execute({ ...task, input: input.data }, contextOf(run, message.egress));
 
   const plain = plainJson(returned, output_bytes_max);
   if (plain.kind === 'refused') return taskFault(plain.code, plain.message, false);
