@@ -8,13 +8,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
 import type { ArtifactDocument } from '@nexusmon/vault-contract';
+import { EventSource } from './support/event-source.js';
 import { eventually, Product, type Client, type Problem } from './support/product.js';
 
 const PROGRAM = resolve(import.meta.dirname, '../apps/cli/nexusmon.mjs');
+const BUSY_LOOP = resolve(import.meta.dirname, 'support/busy-loop.mjs');
 const ECHO = JSON.stringify([{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }]);
 const NOWHERE = 'http://127.0.0.1:1';
 const SHIFTED = '\u001b[2J\u009b31m\u202e';
@@ -75,7 +78,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nexusmon-cli-'));
   await mkdir(join(folder, 'src'));
   await writeFile(join(folder, 'src', 'hello.py'), 'print("hello")\n');
-  product = await Product.start({ cwd: folder });
+  product = await Product.start({
+    args: ['--separate'],
+    cwd: folder,
+    env: { NODE_OPTIONS: `--import ${pathToFileURL(BUSY_LOOP).href}`, NEXUSMON_TEST_BUSY: join(folder, 'busy') },
+  });
   operator = await product.operator();
 }, 300_000);
 
@@ -337,6 +344,133 @@ describe('api', () => {
     const by_input = await given({ input: '{"goal":"x","nonsense":1}' }, 'api', 'POST', path, '-d', '-');
     expect(by_input).toMatchObject({ exit: 2, out: '', err: expect.stringContaining('nonsense') as unknown });
     expect((await nexusmon('api', 'GET', '/ready')).out).toBe('yes\n');
+  });
+});
+
+describe('a projection', () => {
+  it('is built again and found the same', async () => {
+    type Rebuilt = Readonly<{ name: string; rebuild: Readonly<Record<string, unknown>> }>;
+    const one = await json<Rebuilt>('rebuild', 'mission.mission');
+    expect(one).toMatchObject({ name: 'mission.mission', rebuild: { status: 'equal', swapped: true } });
+    expect(one.rebuild['live_digest']).toBe(one.rebuild['rebuilt_digest']);
+    const { data } = await json<Page<Rebuilt>>('rebuild', '--all', '--check');
+    expect(data.length).toBeGreaterThan(3);
+    expect(new Set(data.map(({ rebuild }) => `${String(rebuild['status'])} ${String(rebuild['swapped'])}`))).toEqual(
+      new Set(['equal false']),
+    );
+    expect((await nexusmon('rebuild')).exit).toBe(2);
+    expect((await nexusmon('rebuild', 'no.such')).exit).toBe(3);
+  });
+});
+
+describe('doctor', () => {
+  type Findings = Readonly<{
+    status: string;
+    wall_ms: number;
+    mission: { created: { mission_id: string }; ran: { status: string } };
+    last_runtime_metric: { ts: string; cpu_ms: number };
+    last_telemetry: { ts: string; event: string };
+    busy_loops_detected: { process: string; event_loop_utilization: number; busy_ms: number }[];
+    failures: { code: string; cause: string; cure: string }[];
+  }>;
+
+  const examined = async (...words: string[]) => {
+    const { exit, out } = await nexusmon('--json', 'doctor', ...words);
+    const findings = JSON.parse(out) as Findings;
+    return { exit, findings, codes: findings.failures.map(({ code }) => code).sort() };
+  };
+  const pidOf = async (name: string) => {
+    const pid = (await product.run()).pids[name];
+    if (pid === undefined) throw new Error(`${name} does not run`);
+    return pid;
+  };
+
+  it('finds a stack that runs in order, and says so to people and to programs', async () => {
+    const began_at = new Date().toISOString();
+    const { exit, findings } = await examined();
+    expect([exit, findings.failures]).toEqual([0, []]);
+    expect(findings).toMatchObject({
+      status: 'ok',
+      mission: { ran: { status: 'completed' } },
+      busy_loops_detected: [],
+    });
+    const mission = await operator.mission(findings.mission.created.mission_id);
+    expect(mission).toMatchObject({ status: 'completed', goal: 'Runtime check' });
+    expect(findings.last_telemetry).toEqual({ ts: mission.ended_at, event: 'MissionCompleted' });
+    expect(findings.last_runtime_metric.ts > began_at).toBe(true);
+    expect(findings.last_runtime_metric.cpu_ms).toBeGreaterThan(0);
+
+    const { out } = await nexusmon('doctor');
+    const instant = String.raw`\d{4}-\S+Z`;
+    const form = [
+      ...[
+        '=== RUNTIME CHECK ===',
+        'status: ok',
+        String.raw`wall_ms: \d+`,
+        String.raw`mission create/run: msn_\S+ completed`,
+      ],
+      String.raw`last_runtime_metric: ${instant} cpu_ms \d+`,
+      String.raw`last_telemetry: ${instant} MissionCompleted`,
+      'busy_loops_detected: none',
+    ];
+    expect(out).toMatch(new RegExp(`^${form.join('\n')}\n$`));
+  });
+
+  it('finds that missions do not run and that a process tells no figures', async () => {
+    const pid = await pidOf('worker-runner');
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { exit, findings, codes } = await examined('--patience', '1');
+      expect([exit, findings.status, codes]).toEqual([1, 'failed', ['missing_runtime_metrics', 'mission_run_failed']]);
+      const [run, metrics] = findings.failures;
+      expect(run?.cause).toMatch(/^after 1 s the mission is still (queued|running), its task (ready|running)$/);
+      expect(metrics?.cause).toBe('worker has told no figures');
+      for (const { cure } of findings.failures) expect(cure).toMatch(/\w{3}/);
+      expect((await operator.mission(findings.mission.created.mission_id)).status).toBe('cancelled');
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  it('finds that events do not come and that an event loop is busy with nothing', async () => {
+    const { gateway_url } = await product.run();
+    const { token } = JSON.parse(await readFile(join(product.data_dir, 'cli', 'session.json'), 'utf8')) as {
+      token: string;
+    };
+    const headers = { authorization: `Bearer ${token}`, 'user-agent': 'nexusmon-cli/0.1.0' };
+    // As many as one session may have: the one that doctor would look at is refused.
+    const streams = await Promise.all(
+      Array.from({ length: 20 }, () => EventSource.open(`${gateway_url}/v1/events`, headers)),
+    );
+    await writeFile(join(folder, 'busy'), 'evolution-service');
+    try {
+      const { exit, findings, codes } = await examined();
+      expect([exit, codes]).toEqual([1, ['busy_loops_detected', 'missing_telemetry']]);
+      expect(findings.mission.ran.status).toBe('completed');
+      const [telemetry, busy] = findings.failures;
+      expect(telemetry?.cause).toMatch(/^Too many requests: at most 20 event streams/);
+      expect(busy?.cause).toMatch(/^evolution-service has been (9[0-9]|100) % busy for \d+ s while idle$/);
+      const [loop] = findings.busy_loops_detected;
+      expect(loop?.process).toBe('evolution-service');
+      expect(loop?.busy_ms).toBeGreaterThanOrEqual(3_000);
+    } finally {
+      await rm(join(folder, 'busy'));
+      for (const stream of streams) stream.close();
+    }
+  });
+
+  it('starts a stack of its own where none is named, and leaves nothing of it', async () => {
+    const temporary = join(folder, 'temporary');
+    await mkdir(temporary);
+    const { exit, out, err } = await Command.start(['--json', 'doctor'], { env: { TMPDIR: temporary } }).end();
+    expect([exit, err]).toEqual([0, 'starting a temporary stack; the first time takes minutes\n']);
+    expect(JSON.parse(out)).toMatchObject({ status: 'ok', failures: [] });
+    expect(await readdir(temporary)).toEqual([]);
+    await expect(operator.mission((JSON.parse(out) as Findings).mission.created.mission_id)).rejects.toThrow('404');
+  });
+
+  it('looks at no folder on which nothing runs', async () => {
+    expect((await nexusmon('doctor', '--data-dir', folder)).exit).toBe(8);
   });
 });
 

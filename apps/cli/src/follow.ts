@@ -104,15 +104,20 @@ const waited = async (ms: number, until: AbortSignal): Promise<void> => {
   }
 };
 
-/** Ends after the event that ends the mission. */
+/** Events behind a position, as they come; ends after the event that ends the mission. */
+export async function* streamMission(options: FollowOptions, from: string): AsyncGenerator<Event, void, void> {
+  for await (const event of streamed(options, from)) {
+    yield event;
+    if (isEnding(event)) return;
+  }
+}
+
+/** All events; ends after the one that ends the mission. */
 export async function* followMission(options: FollowOptions): AsyncGenerator<Event, void, void> {
   let last: Event | undefined;
   for await (const event of recorded(options)) {
     yield (last = event);
     if (isEnding(event)) return;
   }
-  for await (const event of streamed(options, last?.position ?? '')) {
-    yield event;
-    if (isEnding(event)) return;
-  }
+  yield* streamMission(options, last?.position ?? '');
 }

@@ -5,12 +5,15 @@
 
 import { CommanderError } from 'commander';
 import { getArtifact, listArtifacts } from './artifacts.js';
+import { examine } from './doctor.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { CliFault, hasCode } from './fault.js';
 import { createMission, listMissions, ruleMission, showMission, watchMission } from './missions.js';
 import { callApi, exitCodesText, listApprovals, showStatus } from './others.js';
-import { makeProgram, type Actions } from './program.js';
+import { makeProgram, type Actions, type DoctorOptions, type Globals } from './program.js';
+import { rebuild } from './rebuild.js';
 import { Run } from './session.js';
+import { withTemporaryStack } from './temporary-stack.js';
 import { VERSION } from './version.js';
 
 const actionsOf = (run: Run): Actions => ({
@@ -23,9 +26,19 @@ const actionsOf = (run: Run): Actions => ({
   getArtifact: (artifact_id, options, globals) => getArtifact(run.open(globals), artifact_id, options),
   listApprovals: (options, globals) => listApprovals(run.open(globals), options),
   showStatus: (globals) => showStatus(run.open(globals)),
+  rebuild: (name, options, globals) => rebuild(run.open(globals), name, options),
+  examine: (options, globals) => examineSomewhere(run, options, globals),
   callApi: (method, path, options, globals) => callApi(run.open(globals), method, path, options),
   helpExitCodes: () => void process.stdout.write(exitCodesText()),
 });
+
+/** What is named is checked, and what is merely near is not: then a stack is made for the check. */
+const examineSomewhere = async (run: Run, options: DoctorOptions, globals: Globals): Promise<void> => {
+  if (globals.url !== undefined || globals.dataDir !== undefined || run.environment.data_dir !== undefined)
+    return examine(run.open(globals), options);
+  const output = run.outputFor(globals);
+  await withTemporaryStack(output, run.signal, (dataDir) => examine(run.open({ ...globals, dataDir }), options));
+};
 
 const SIGNALS = [
   ['SIGINT', EXIT.interrupted],

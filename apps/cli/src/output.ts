@@ -7,7 +7,7 @@
 import { ApiProblem, Unreachable } from '@nexusmon/client';
 import { EXIT, exitOfProblem, type ExitCode } from './exit-codes.js';
 import { CliFault, Ended, type FaultParts } from './fault.js';
-import { jsonText, plainText, tableText } from './text.js';
+import { jsonText, plainLine, plainText, shortened, tableText } from './text.js';
 
 const COLORS = { red: 31, green: 32, yellow: 33, blue: 34, dim: 2, bold: 1 } as const;
 export type Color = keyof typeof COLORS;
@@ -57,6 +57,12 @@ export class Output {
 
   say(text: string): void {
     this.options.err.write(`${plainText(text)}\n`);
+  }
+
+  /** A line that is written over itself, for a person who waits; nobody else is told. */
+  progress(text: string): void {
+    const { err } = this.options;
+    if (err.isTTY) err.write(`\r\u001b[K${shortened(plainLine(text), err.columns - 1)}`);
   }
 
   color(color: Color, text: string): string {

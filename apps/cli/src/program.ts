@@ -32,6 +32,8 @@ export type ListOptions = PageOptions & Readonly<{ status?: MissionStatus; rank?
 export type ArtifactListOptions = PageOptions & Readonly<{ mission?: string; name?: string }>;
 export type ApprovalListOptions = PageOptions & Readonly<{ status?: ApprovalStatus | 'all'; mission?: string }>;
 export type VerbOptions = Readonly<{ reason?: string; idempotencyKey?: string }>;
+export type DoctorOptions = Readonly<{ patience?: number }>;
+export type RebuildOptions = Readonly<{ all?: true; check?: true }>;
 export type Verb = 'approve' | 'deny' | 'run' | 'cancel';
 
 /** What is done, once it is known what was typed. */
@@ -45,6 +47,8 @@ export type Actions = Readonly<{
   getArtifact: (artifact_id: string, options: Readonly<{ output?: string }>, globals: Globals) => Promise<void>;
   listApprovals: (options: ApprovalListOptions, globals: Globals) => Promise<void>;
   showStatus: (globals: Globals) => Promise<void>;
+  rebuild: (name: string | undefined, options: RebuildOptions, globals: Globals) => Promise<void>;
+  examine: (options: DoctorOptions, globals: Globals) => Promise<void>;
   callApi: (method: string, path: string, options: Readonly<{ data?: string }>, globals: Globals) => Promise<void>;
   helpExitCodes: () => void;
 }>;
@@ -188,6 +192,26 @@ const otherCommands = (actions: Actions): Command[] => [
   new Command('status')
     .summary('how the organism stands')
     .action((_: object, command: Command) => actions.showStatus(command.optsWithGlobals<Globals>())),
+  new Command('rebuild')
+    .summary('build a projection again from the log')
+    .description(
+      'Build a projection again beside the one in force, compare both by digest at one position, and swap it in.',
+    )
+    .argument('[name]', 'as GET /v1/system/projections lists it')
+    .option('--all', 'each, one after the other')
+    .option('--check', 'compare, and leave the one in force')
+    .action((name: string | undefined, options: RebuildOptions, command: Command) =>
+      actions.rebuild(name, options, command.optsWithGlobals<Globals>()),
+    ),
+  new Command('doctor')
+    .summary('run a mission and check that the system tells of it')
+    .description(
+      'Run a real mission and check that it completes, that every process tells its figures, that the events of the ' +
+        'mission come, and that no event loop is busy while there is nothing to do. It checks the stack of --data-dir, ' +
+        'NEXUSMON_DATA or --url; without them a temporary one, which it starts and ends. wall_ms is the time of the check.',
+    )
+    .option('--patience <seconds>', 'how long the mission may take; 30', seconds)
+    .action((options: DoctorOptions, command: Command) => actions.examine(options, command.optsWithGlobals<Globals>())),
   new Command('api')
     .summary('send any request')
     .description('Send a request and print what is answered. GET /docs describes all routes.')

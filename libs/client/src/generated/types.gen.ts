@@ -602,6 +602,36 @@ export type Health = {
             utilization?: number;
         };
     };
+    runtime: {
+        /**
+         * What each process has told of itself last.
+         */
+        processes: {
+            [key: string]: {
+                /**
+                 * When it was taken; once a second.
+                 */
+                ts: string;
+                /**
+                 * CPU time since the start.
+                 */
+                cpu_ms: number;
+                rss_bytes: number;
+                /**
+                 * Of the last second.
+                 */
+                event_loop_utilization: number;
+                /**
+                 * For how long every second until now was over 0.9.
+                 */
+                busy_ms: number;
+            };
+        };
+        /**
+         * Contexts whose process has told nothing.
+         */
+        unheard: Array<string>;
+    };
     version: string;
     uptime_seconds: number;
 };

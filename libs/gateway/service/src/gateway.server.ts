@@ -93,7 +93,6 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.streams.close();
     this.watch.close();
-    this.health.close();
     const cut = setTimeout(() => this.http.server.closeAllConnections(), DRAIN_MS);
     await this.http.close();
     clearTimeout(cut);

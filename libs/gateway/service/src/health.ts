@@ -7,7 +7,7 @@ import { MISSION_SUBJECTS } from '@nexusmon/mission-contract';
 import type { EventLog } from '@nexusmon/event-log';
 import type { Database, LogFeed } from '@nexusmon/projections';
 import type { ContextNats, Health as ProcessHealth, HealthReport } from '@nexusmon/runtime';
-import { processReader } from '@nexusmon/telemetry';
+import type { RuntimeSample } from '@nexusmon/telemetry';
 import { z } from 'zod';
 import { problemOf } from './http/faults.js';
 import { unavailable } from './http/problem.js';
@@ -16,9 +16,8 @@ import type { Services } from './http/services.js';
 const KNOWN_FOR_MS = 1_000;
 const ROUND_TRIP_MS_MAX = 1_000;
 const ANSWER_MS_MAX = 3_000;
-/** A moment of hard work is no trouble: only a whole window of it is. */
-const BUSY_WINDOW_MS = 3_000;
-const BUSY = 0.9;
+/** A moment of hard work is no trouble. */
+const BUSY_MS = 3_000;
 
 const CONTEXTS = ['mission', 'governance', 'vault', 'evolution', 'worker'] as const;
 type ContextName = (typeof CONTEXTS)[number];
@@ -37,6 +36,14 @@ const projection = z.object({
 });
 type Projection = z.infer<typeof projection>;
 
+const runtimeSample = z.object({
+  ts: z.string().describe('When it was taken; once a second.'),
+  cpu_ms: z.number().describe('CPU time since the start.'),
+  rss_bytes: z.number(),
+  event_loop_utilization: z.number().describe('Of the last second.'),
+  busy_ms: z.number().describe('For how long every second until now was over 0.9.'),
+});
+
 export const healthDocument = z
   .object({
     status: healthStatus,
@@ -51,6 +58,10 @@ export const healthDocument = z
       workers: check.extend({ runners: z.int().optional() }),
       providers: z.record(z.string(), check).describe('Of models: none is configured when it is empty.'),
       event_loop: check.extend({ utilization: z.number().optional() }),
+    }),
+    runtime: z.object({
+      processes: z.record(z.string(), runtimeSample).describe('What each process has told of itself last.'),
+      unheard: z.array(z.string()).describe('Contexts whose process has told nothing.'),
     }),
     version: z.string(),
     uptime_seconds: z.number(),
@@ -126,21 +137,10 @@ class Recent<Value> {
 type Told = Readonly<{ check: Check; report: HealthReport | undefined }>;
 
 export class Health {
-  private readonly readProcess = processReader();
-  private readonly window: NodeJS.Timeout;
   private readonly recent_overall = new Recent(() => this.lookOverall());
   private readonly recent_document = new Recent(() => this.lookEverywhere());
-  private utilization: number | undefined;
 
-  constructor(private readonly options: HealthOptions) {
-    this.readProcess();
-    this.window = setInterval(() => (this.utilization = this.readProcess().event_loop_utilization), BUSY_WINDOW_MS);
-    this.window.unref();
-  }
-
-  close(): void {
-    clearInterval(this.window);
-  }
+  constructor(private readonly options: HealthOptions) {}
 
   overall(): Promise<Overall> {
     return this.recent_overall.get();
@@ -169,15 +169,18 @@ export class Health {
     ]);
     const of = (context: ContextName): Check => told[CONTEXTS.indexOf(context)]?.check ?? OK;
     const worker = of('worker');
+    const processes = processesOf([own_report, ...told.map(({ report }) => report)]);
+    const unheard = CONTEXTS.filter((_, index) => told[index]?.report === undefined);
     const checks: HealthDocument['checks'] = {
       ...{ nats, postgres, vault: of('vault'), missions: of('mission') },
       ...{ governance: of('governance'), evolution: of('evolution') },
       projections: projectionsOf([own_report, ...told.map(({ report }) => report)]),
       workers: worker.status === 'ok' ? workers : { ...workers, ...worker },
       providers: {},
-      event_loop: loopCheck(this.utilization),
+      event_loop: loopCheck(processes),
     };
-    return { status: statusOf(checks), checks, version, uptime_seconds: process.uptime() };
+    const runtime = { processes, unheard };
+    return { status: statusOf(checks), checks, runtime, version, uptime_seconds: process.uptime() };
   }
 
   private async tellOf(context: ContextName): Promise<Told> {
@@ -228,7 +231,13 @@ const inTime = async (trip: Promise<void>): Promise<void> => {
 };
 
 /** Nothing is said of it before the first window is over. */
-const loopCheck = (utilization: number | undefined): HealthDocument['checks']['event_loop'] => {
-  if (utilization === undefined) return { status: 'ok' };
-  return { status: utilization > BUSY ? 'degraded' : 'ok', utilization };
+const processesOf = (reports: readonly (HealthReport | undefined)[]): Record<string, RuntimeSample> =>
+  Object.assign({}, ...reports.map((report) => report?.details['runtime'] ?? {})) as Record<string, RuntimeSample>;
+
+const loopCheck = (processes: Readonly<Record<string, RuntimeSample>>): HealthDocument['checks']['event_loop'] => {
+  const samples = Object.entries(processes);
+  const utilization = Math.max(...samples.map(([, sample]) => sample.event_loop_utilization));
+  const busy = samples.filter(([, { busy_ms }]) => busy_ms >= BUSY_MS).map(([name]) => name);
+  if (busy.length === 0) return { status: 'ok', utilization };
+  return { status: 'degraded', detail: `busy without a pause: ${busy.join(', ')}`, utilization };
 };

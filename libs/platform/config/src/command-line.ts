@@ -34,6 +34,12 @@ export type CommandLineEnvironment = Readonly<{
   no_color: boolean;
 }>;
 
+/** The environment for a child: what is named is overruled by nothing, in a file of settings, too. */
+export const environmentWithout = (
+  names: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string | undefined> => ({ ...env, ...Object.fromEntries(names.map((name) => [name, ''])) });
+
 /** An empty variable counts as one that is not set. */
 export const readCommandLine = (
   env: Readonly<Record<string, string | undefined>> = process.env,

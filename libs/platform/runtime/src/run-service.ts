@@ -13,7 +13,14 @@ import { NestFactory } from '@nestjs/core';
 import type { AsyncMicroserviceOptions } from '@nestjs/microservices';
 import { readConfig, type Config } from '@nexusmon/config';
 import { FaultsPass, NatsServer } from '@nexusmon/messaging';
-import { createLogger, NestLog, startProcessMetrics, startTracing, type Logger } from '@nexusmon/telemetry';
+import {
+  createLogger,
+  NestLog,
+  startProcessMetrics,
+  startRuntimeSamples,
+  startTracing,
+  type Logger,
+} from '@nexusmon/telemetry';
 import { Health } from './health.js';
 import { startIdleCollection } from './idle-collection.js';
 import { OpsServer } from './ops-server.js';
@@ -51,6 +58,7 @@ export const startService = async (
   const tracing = startTracing({ service: name, ...config.traces });
   const endMetrics = startProcessMetrics();
   const endCollection = startIdleCollection();
+  const samples = startRuntimeSamples();
   const fatal: Fatal = {
     raise: (error) => {
       log.error({ msg: 'fatal', error });
@@ -67,6 +75,7 @@ export const startService = async (
     },
   );
   app.useGlobalFilters(new FaultsPass());
+  app.get(Health).addDetail('runtime', () => ({ [name]: samples.last() }));
   await app.listen();
   const ops_port = await app.get(OpsServer).listen(config.ops.port);
   log.info({ msg: 'started', ops_port, contexts: app.get(ProcessRegistry).connections.map(({ context }) => context) });
@@ -76,6 +85,7 @@ export const startService = async (
     await app.get(OpsServer).close();
     endMetrics();
     endCollection();
+    samples.stop();
     await within(tracing.stop(), SPANS_FLUSH_MS);
     log.info({ msg: 'stopped', finished });
     log.flush();
