@@ -11,7 +11,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Message, Rejection } from '@nexusmon/kernel';
 import { KeyDestroyed, type Keyring } from '@nexusmon/keys';
 import { command_id as commandId, digest, type CloudEvent } from '@nexusmon/shared-contract';
-import type { Aggregate, ExecuteOptions, FollowUp, Identified, Loaded, Outcome, Proposed } from './aggregate.js';
+import type {
+  Aggregate,
+  ExecuteOptions,
+  FollowUp,
+  Identified,
+  Loaded,
+  Outcome,
+  OwnMessage,
+  Proposed,
+} from './aggregate.js';
 import { append, untilAnswered } from './append.js';
 import { sha256Hex } from './canonical.js';
 import { EventCodec, messageOf, openAll } from './codec.js';
@@ -50,7 +59,7 @@ export type LogPorts = Readonly<{
   writable: (deadline_ms: number) => Promise<void>;
   /** Why the server writes nothing, as it says itself. */
   stalled: () => Promise<string | undefined>;
-  appended: (stream: EventStream, sequence: number) => void;
+  appended: (stream: EventStream, own: OwnMessage) => void;
   /** Nothing is written after this. */
   corrupted: (error: LogCorrupted) => void;
 }>;
@@ -233,7 +242,7 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
     const appended = await append(stream, proposal, deadline_ms, { ready, stalled: this.ports.stalled });
     if (appended.kind === 'conflict') return undefined;
     const { sequence } = appended;
-    this.ports.appended(stream, sequence);
+    this.ports.appended(stream, { subject, seq: sequence, data: body, headers, events: trial.recorded });
     const since = carriage.since(sequence);
     const after: Held<State> = { state, revision, sequence, index: event_count - 1, hash, time, seen, key_id, since };
     this.ports.held.set(subject, after);

@@ -3,6 +3,7 @@
 import type { Decider, Message, Rejection } from '@nexusmon/kernel';
 import type { Catalogue } from '@nexusmon/shared-contract';
 import type { RecordedEvent } from './codec.js';
+import type { LogMessage } from './commit.js';
 import type { Position } from './position.js';
 
 /** A kind of aggregate: what it is called, how it decides, and every event that it ever wrote. */
@@ -14,6 +15,9 @@ export type Aggregate<State, Command extends Message, Event extends Message, Ref
   /** Raised whenever the same events fold to another state: carried state of other versions is not used. @default 1 */
   state_version?: number;
 }>;
+
+/** A message that was just appended, with its events as a reader would open them. */
+export type OwnMessage = LogMessage & Readonly<{ events: readonly RecordedEvent[] }>;
 
 /** A command before the log has stamped its time. */
 export type Untimed<Command extends Message> = Command extends Message ? Omit<Command, 'time'> : never;

@@ -15,7 +15,7 @@ import type { Keyring } from '@nexusmon/keys';
 import type { RequestMux } from '@nexusmon/messaging';
 import { LRUCache } from 'lru-cache';
 import { AggregateLog, type LogPorts } from './aggregate-log.js';
-import type { Aggregate, ExecuteOptions, FollowUp, Identified, Loaded, Outcome } from './aggregate.js';
+import type { Aggregate, ExecuteOptions, FollowUp, Identified, Loaded, Outcome, OwnMessage } from './aggregate.js';
 import { isUnanswered, untilAnswered } from './append.js';
 import type { StreamIdentity } from './commit.js';
 import { LogReadOnly, LogUnavailable } from './errors.js';
@@ -48,6 +48,8 @@ export type EventLogOptions = Readonly<{
   streams?: number;
   /** Where to ask whether the server syncs; without it the log stays read-only. */
   monitor: Monitor | undefined;
+  /** Told of every commit of this log, once it is acknowledged. */
+  onAppended?: (stream: number, own: OwnMessage) => void;
   /** Told when this process cannot go on. It must end. */
   onFatal: (error: Error) => void;
   /** Milliseconds since 1970. @default Date.now */
@@ -82,7 +84,8 @@ export class EventLog {
   private losses = 0;
   private watching = false;
 
-  constructor({ connection, mux, keyring, streams = 1, monitor, onFatal, now_ms = Date.now }: EventLogOptions) {
+  constructor(options: EventLogOptions) {
+    const { connection, mux, keyring, streams = 1, monitor, onFatal, onAppended, now_ms = Date.now } = options;
     this.connection = connection;
     this.monitor = monitor;
     this.onFatal = onFatal;
@@ -96,7 +99,10 @@ export class EventLog {
       now_ms,
       writable: (deadline_ms) => this.writable(deadline_ms),
       stalled: () => this.stall.ask(),
-      appended: (stream, sequence) => this.noteAppended(stream.name, sequence),
+      appended: ({ name, number }, own) => {
+        this.noteAppended(name, own.seq);
+        onAppended?.(number, own);
+      },
       corrupted: (error) => this.refuseWrites(error.message),
     };
   }

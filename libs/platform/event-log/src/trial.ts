@@ -27,6 +27,8 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
   state: State;
   time: string;
   readonly commands: SeenCommand[] = [];
+  /** All events of the commit. */
+  readonly recorded: RecordedEvent[] = [];
   private readonly texts: string[] = [];
   private bytes = 2;
 
@@ -82,9 +84,11 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
     this.state = state;
     this.time = encoded.at(-1)?.recorded.time ?? this.time;
     this.bytes += bytes;
+    const recorded = encoded.map((each) => each.recorded);
     this.texts.push(...encoded.map(({ text }) => text));
+    this.recorded.push(...recorded);
     this.commands.push({ command_id, request_digest });
-    return { kind: 'accepted', events: encoded.map(({ recorded }) => recorded) };
+    return { kind: 'accepted', events: recorded };
   }
 
   private find(command: SeenCommand): 'unseen' | 'same' | 'other' {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connectNats, RequestMux } from '@nexusmon/messaging';
-import { EventLog, newId, type Aggregate, type Identified } from '@nexusmon/event-log';
+import { EventLog, newId, type Aggregate, type EventLogOptions, type Identified } from '@nexusmon/event-log';
 import { accept, nothing, type Decider } from '@nexusmon/kernel';
 import { Keyring } from '@nexusmon/keys';
 import { firstVersion, sealed } from '@nexusmon/shared-contract';
@@ -78,6 +78,8 @@ export type Derivation = Readonly<{
 
 export class Rig {
   readonly writer: EventLog;
+  /** Told of what `writer` appends. */
+  private told: LogFeed | undefined;
 
   private constructor(
     readonly servers: ComponentSet,
@@ -85,6 +87,7 @@ export class Rig {
     private readonly writing: Awaited<ReturnType<typeof openWriter>>,
   ) {
     this.writer = writing.writer;
+    writing.onAppended = (stream, own) => this.told?.tell(stream, own);
   }
 
   static async start({ streams = 1 } = {}): Promise<Rig> {
@@ -102,6 +105,16 @@ export class Rig {
     await this.writing.close();
     await this.servers.remove();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** From here on this feed, and no other, is told of what `writer` appends. */
+  tell(feed: LogFeed | undefined): void {
+    this.told = feed;
+  }
+
+  /** Another process that writes. */
+  stranger() {
+    return openWriter(this.servers);
   }
 
   nats(user: string) {
@@ -182,6 +195,7 @@ const keyringOf = (servers: ComponentSet, database: Database): Keyring =>
   new Keyring({ sql: database, wrap_key: createSecretKey(secretsOf(servers, 'mission')['wrap_key'] ?? '', 'base64') });
 
 const openWriter = async (servers: ComponentSet) => {
+  const opened: { onAppended?: EventLogOptions['onAppended'] } = {};
   const { nats_user = '', nats_password: password = '' } = secretsOf(servers, 'mission');
   const connection = await connectNats({ url: servers.nats_url, user: nats_user, password, name: 'writer' }, log);
   const database = await openDatabase(servers);
@@ -192,6 +206,7 @@ const openWriter = async (servers: ComponentSet) => {
     keyring,
     streams: servers.streams,
     monitor: { monitor_url: servers.nats_monitor_url },
+    onAppended: (stream, own) => opened.onAppended?.(stream, own),
     onFatal: (error) => {
       throw error;
     },
@@ -202,5 +217,5 @@ const openWriter = async (servers: ComponentSet) => {
     await database.close();
     await connection.close();
   };
-  return { writer, keyring, close };
+  return Object.assign(opened, { writer, keyring, close });
 };

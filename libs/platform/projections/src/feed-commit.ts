@@ -5,7 +5,9 @@ import {
   UnknownEventVersion,
   type Aggregate,
   type Catalogues,
+  type EventFilter,
   type LogMessage,
+  type Position,
   type RecordedEvent,
   type StreamIdentity,
 } from '@nexusmon/event-log';
@@ -60,6 +62,34 @@ export class FeedCommit extends Commit {
       throw error;
     });
     return this.opened;
+  }
+}
+
+/** A commit of this process, as its log has just appended it: there is nothing to parse or to open. */
+export class OwnCommit extends FeedCommit {
+  constructor(
+    message: LogMessage,
+    private readonly recorded: readonly RecordedEvent[],
+    ...others: [catalogues: Catalogues, keyring: Keyring, stream: StreamIdentity]
+  ) {
+    super(message, ...others);
+  }
+
+  override get names(): readonly string[] {
+    return this.recorded.map(({ name }) => name);
+  }
+
+  override events(): Promise<readonly RecordedEvent[]> {
+    return Promise.resolve(this.recorded);
+  }
+
+  override open(wanted: EventFilter = () => true): Promise<readonly RecordedEvent[]> {
+    const { context, aggregate } = this;
+    return Promise.resolve(this.recorded.filter(({ name }) => wanted({ context, aggregate, name })));
+  }
+
+  override position(index = this.recorded.length - 1): Position {
+    return super.position(index);
   }
 }
 

@@ -10,6 +10,9 @@
 //   F4. What halts the reader halts every follower, with the reason.
 //   F5. A hole, another stream or a message that is no commit is damage: whoever writes to this log is told at once,
 //       and stops. An event of unknown version is none: it was written by newer code.
+//   F6. A process that writes all there is to write feeds itself: its event logs tell of each commit as it is
+//       acknowledged, and the stream is only asked now and then whether somebody else has written. As soon as a sequence
+//       is missing, the stream is read again, from exactly there.
 
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -19,15 +22,17 @@ import {
   encodePosition,
   type CommitUnreadable,
   type LogMessage,
+  type OwnMessage,
   type Position,
   type PositionVector,
   type StreamIdentity,
 } from '@nexusmon/event-log';
 import type { Keyring } from '@nexusmon/keys';
 import { gauge, type Logger } from '@nexusmon/telemetry';
-import { FeedCommit, type Readable } from './feed-commit.js';
+import { FeedCommit, OwnCommit, type Readable } from './feed-commit.js';
 import { Follower, type Feed } from './follower.js';
 import { LogHalted, LogReader, type StreamStanding } from './log-reader.js';
+import { OwnCommits } from './own-commits.js';
 
 export type LogFeedOptions = Readonly<{
   /** Of the user `reader`, who may follow the log and append nothing. */
@@ -38,6 +43,11 @@ export type LogFeedOptions = Readonly<{
 
 /** A server that is just coming back may drop a request without a word; asking again is cheap. */
 const REQUEST_TIMEOUT_MS = 1_500;
+
+/** How long the acknowledgement of an own commit may come after that of a later one. */
+const GAP_MS = 50;
+/** Without a commit for this long, the stream is asked whether there is one. */
+const LOOK_MS = 250;
 
 /** A position (text), or the words `start` and `now`. */
 export type TailStart = string;
@@ -55,6 +65,8 @@ export class LogFeed implements Feed {
   private keyring: Keyring | undefined;
   private standings: readonly StreamStanding[] = [];
   private running: readonly Promise<void>[] = [];
+  private readonly own = new Map<number, OwnCommits>();
+  private writes_all = false;
   private halted: LogHalted | undefined;
   private damage: string | undefined;
   private readonly damage_listeners: ((reason: string) => void)[] = [];
@@ -156,13 +168,26 @@ export class LogFeed implements Feed {
     return drainFollower(follower, signal);
   }
 
-  /** Once all that must see everything from their checkpoint on have been added. */
-  start(): void {
+  /** A log of this process tells of what it has appended. */
+  tell(stream: number, { events, ...message }: OwnMessage): void {
+    const standing = this.standings[stream];
+    if (!standing || !this.keyring) return;
+    const commit = new OwnCommit(message, events, this.catalogues, this.keyring, standing);
+    this.ownOf(stream).add(commit, this.dispatchedOf(stream));
+  }
+
+  /**
+   * Once all that must see everything from their checkpoint on have been added. `writes_all`: every context that writes
+   * lives in this process, and its logs tell of what they append.
+   */
+  start({ writes_all = false }: Readonly<{ writes_all?: boolean }> = {}): void {
+    this.writes_all = writes_all;
     this.running = this.standings.map((stream) => this.run(stream));
   }
 
   async close(): Promise<void> {
     this.stop.abort();
+    for (const own of this.own.values()) own.interrupt();
     for (const follower of [...this.followers]) follower.close();
     await Promise.all(this.running);
     this.endGauge();
@@ -198,7 +223,10 @@ export class LogFeed implements Feed {
     const from = Math.min(...[...this.followers].map((follower) => follower.nextOf(number)), stream.last_sequence + 1);
     this.dispatched.set(number, from - 1);
     try {
-      for await (const commit of this.readBehind(number, from, this.stop.signal)) await this.dispatch(number, commit);
+      while (!this.stop.signal.aborted) {
+        await this.readOn(stream);
+        await this.feedItself(stream);
+      }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.halted =
@@ -213,6 +241,57 @@ export class LogFeed implements Feed {
     if (this.damage !== undefined) return;
     this.damage = reason;
     for (const tell of this.damage_listeners) tell(reason);
+  }
+
+  /** Until it is known from here what comes next (F6). */
+  private async readOn({ number, last_sequence }: StreamStanding): Promise<void> {
+    const own = this.ownOf(number);
+    for await (const read of this.readBehind(number, this.dispatchedOf(number) + 1, this.stop.signal)) {
+      const told = own.take(read.sequence);
+      if (!told && this.writes_all && read.sequence > last_sequence) own.readUntold(read.sequence);
+      await this.dispatch(number, told ?? read);
+      if (!this.writes_all || read.sequence < last_sequence || !own.alone) continue;
+      if (own.has(read.sequence + 1) || !own.isPast(read.sequence)) return;
+    }
+  }
+
+  /** Until a commit is missing that nobody here has told of. */
+  private async feedItself(stream: StreamStanding): Promise<void> {
+    const own = this.ownOf(stream.number);
+    let complete_ms = performance.now();
+    while (!this.stop.signal.aborted) {
+      const dispatched = this.dispatchedOf(stream.number);
+      const next = own.take(dispatched + 1);
+      if (next) {
+        await this.dispatch(stream.number, next);
+        complete_ms = performance.now();
+      } else if (own.isPast(dispatched)) {
+        if (performance.now() - complete_ms > GAP_MS) return;
+        await own.next(GAP_MS);
+      } else {
+        const told = (await own.next(LOOK_MS)) || !(await this.hasMore(stream, dispatched));
+        complete_ms = performance.now();
+        // What the stream has may be our own, just not acknowledged yet.
+        if (!told && !own.isPast(dispatched) && !(await own.next(GAP_MS))) return;
+      }
+    }
+  }
+
+  /** Whether the stream is not as far as this process knows: then reading it says why. */
+  private async hasMore({ number, incarnation }: StreamStanding, dispatched: number): Promise<boolean> {
+    try {
+      const now = await this.reader.standing(number);
+      return now.incarnation !== incarnation || now.last_sequence !== dispatched;
+    } catch (error) {
+      this.log.debug({ msg: 'the end of the log could not be looked up', error });
+      return true;
+    }
+  }
+
+  private ownOf(stream: number): OwnCommits {
+    const own = this.own.get(stream) ?? new OwnCommits();
+    this.own.set(stream, own);
+    return own;
   }
 
   private async dispatch(stream: number, commit: FeedCommit): Promise<void> {

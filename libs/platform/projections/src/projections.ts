@@ -59,9 +59,9 @@ export class Projections {
     return runners.flatMap((runner) => runner.checkpointsFound());
   }
 
-  /** After `join`: what is in the log begins to flow. */
-  start(): void {
-    this.feed.start();
+  /** After `join`: what is in the log begins to flow. `writes_all`: see `LogFeed.start`. */
+  start(options: Readonly<{ writes_all?: boolean }> = {}): void {
+    this.feed.start(options);
     for (const clock of this.clocks) clock.start();
   }
 

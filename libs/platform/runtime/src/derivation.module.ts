@@ -19,7 +19,7 @@ import { LogFeed, Projections } from '@nexusmon/projections';
 import { Logger } from '@nexusmon/telemetry';
 import { Health } from './health.js';
 import { LogScrub } from './log-scrub.js';
-import { ProcessRegistry } from './registry.js';
+import { DECIDING, ProcessRegistry } from './registry.js';
 
 /** The connection of the user who may read the log and append nothing. */
 abstract class ReaderNats {
@@ -61,7 +61,8 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
     this.health.addDetail('reactors', () => this.projections.reactorHealth());
     this.health.addDetail('position', () => this.feed.position());
     this.health.addDetail('scrub', () => this.scrub.state);
-    this.projections.start();
+    const here = new Set(this.registry.deciders.map(({ context }) => context));
+    this.projections.start({ writes_all: DECIDING.every((context) => here.has(context)) });
     this.scrub.start();
   }
 

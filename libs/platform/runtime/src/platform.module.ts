@@ -17,7 +17,7 @@ import { Health } from './health.js';
 import { healthHandlerOf } from './health.handler.js';
 import { Fatal } from './process.module.js';
 import { projectionHandlerOf } from './projection.handler.js';
-import { ProcessRegistry } from './registry.js';
+import { DECIDING, ProcessRegistry } from './registry.js';
 
 /** A context's own connection. */
 export abstract class ContextNats {
@@ -25,9 +25,6 @@ export abstract class ContextNats {
 }
 
 export type ContextOptions = Readonly<{ entities?: readonly EntityName<AnyEntity>[] }>;
-
-/** A runner asks and reports: it decides nothing, keeps nothing and may not read the log. */
-const DECIDING: readonly Context[] = ['mission', 'governance', 'access', 'vault', 'evolution'];
 
 const messaging = (context: Context): Provider[] => [
   {
@@ -99,7 +96,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
   },
   {
     provide: EventLog,
-    inject: [ContextNats, RequestMux, Keyring, Config, Fatal, ProcessRegistry, Health, Database],
+    inject: [ContextNats, RequestMux, Keyring, Config, Fatal, ProcessRegistry, Health, Database, LogFeed],
     useFactory: (
       { connection }: ContextNats,
       mux: RequestMux,
@@ -109,6 +106,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
       registry: ProcessRegistry,
       health: Health,
       database: Database,
+      feed: LogFeed,
     ) => {
       const { monitor_url } = config.nats;
       const log = new EventLog({
@@ -117,6 +115,7 @@ const deciding = (context: Context, { entities = [] }: ContextOptions): Provider
         keyring,
         streams: config.streams,
         monitor: monitor_url === undefined ? undefined : { monitor_url },
+        onAppended: (stream, own) => feed.tell(stream, own),
         onFatal: (error) => fatal.raise(error),
       });
       registry.deciders.push({ context, log, database });

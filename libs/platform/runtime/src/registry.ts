@@ -7,6 +7,9 @@ import type { Database, Projections } from '@nexusmon/projections';
 /** What a context that decides has beside its connection. */
 export type Decider = Readonly<{ context: Context; log: EventLog; database: Database }>;
 
+/** A runner asks and reports: it decides nothing, keeps nothing and may not read the log. */
+export const DECIDING: readonly Context[] = ['mission', 'governance', 'access', 'vault', 'evolution'];
+
 /** What the modules of one process have opened: filled while Nest builds them, read by whoever starts and stops it. */
 export class ProcessRegistry {
   readonly connections: ContextConnection[] = [];
