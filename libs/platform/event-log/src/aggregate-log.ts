@@ -245,7 +245,8 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
     this.ports.appended(stream, { subject, seq: sequence, data: body, headers, events: trial.recorded });
     const since = carriage.since(sequence);
     const after: Held<State> = { state, revision, sequence, index: event_count - 1, hash, time, seen, key_id, since };
-    this.ports.held.set(subject, after);
+    if (this.aggregate.ended?.(state)) this.ports.held.delete(subject);
+    else this.ports.held.set(subject, after);
     return after;
   }
 

@@ -14,6 +14,8 @@ export type Aggregate<State, Command extends Message, Event extends Message, Ref
   events: Catalogue;
   /** Raised whenever the same events fold to another state: carried state of other versions is not used. @default 1 */
   state_version?: number;
+  /** Whether nothing more is to be expected: such an aggregate is not kept in memory. */
+  ended?: (state: State) => boolean;
 }>;
 
 /** A message that was just appended, with its events as a reader would open them. */

@@ -80,6 +80,61 @@ const inOrder = (names: string[]): readonly string[] => {
   return names;
 };
 
+/** What only the careful way can tell of, or write. */
+const IRREGULAR = Symbol('irregular');
+const [ZERO, NINE] = [0x30, 0x39];
+
+/**
+ * The value with its fields in order, so that the engine's own writer, which is several times faster, gives the
+ * canonical text: it writes in the order in which fields were added. The same value where it is in order already.
+ */
+const ordered = (value: unknown, depth: number): unknown => {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : IRREGULAR;
+  if (typeof value !== 'object' || depth >= DEPTH_MAX) return IRREGULAR;
+  if (Array.isArray(value)) return orderedItems(value, depth + 1);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype
+    ? orderedFields(value as Record<string, unknown>, depth + 1)
+    : IRREGULAR;
+};
+
+const orderedItems = (items: readonly unknown[], depth: number): unknown => {
+  let copy: unknown[] | undefined;
+  for (let index = 0; index < items.length; index += 1) {
+    const item = ordered(items[index], depth);
+    if (item === IRREGULAR) return IRREGULAR;
+    if (item !== items[index]) copy ??= items.slice(0, index);
+    copy?.push(item);
+  }
+  return copy ?? items;
+};
+
+const orderedFields = (fields: Readonly<Record<string, unknown>>, depth: number): unknown => {
+  const names = Object.keys(fields);
+  let in_order = true;
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] ?? '';
+    const first = name.charCodeAt(0);
+    // Names that look like an index are kept in an order of their own by every object.
+    if ((first >= ZERO && first <= NINE) || name === '__proto__') return IRREGULAR;
+    in_order &&= index === 0 || (names[index - 1] ?? '') < name;
+  }
+  let copy: Record<string, unknown> | undefined = in_order ? undefined : {};
+  for (const [index, name] of (in_order ? names : inOrder(names)).entries()) {
+    const given = fields[name];
+    if (given === undefined) continue;
+    const field = ordered(given, depth);
+    if (field === IRREGULAR) return IRREGULAR;
+    if (field !== given && copy === undefined) {
+      copy = {};
+      for (const before of names.slice(0, index)) copy[before] = fields[before];
+    }
+    if (copy) copy[name] = field;
+  }
+  return copy ?? fields;
+};
+
 /** The Object.prototype of another realm (a worker's vm context, a test runner's sandbox). */
 const isPlainElsewhere = (prototype: unknown): boolean =>
   typeof prototype === 'object' &&
@@ -92,6 +147,12 @@ const isPlainElsewhere = (prototype: unknown): boolean =>
  * that some store of ours cannot keep, throws `Unkeepable` with its path.
  */
 export const canonical = (value: unknown): string => {
+  const regular = ordered(value, 0);
+  if (regular !== IRREGULAR) {
+    const text = JSON.stringify(regular);
+    // What cannot be kept is written with an escape, and little else is.
+    if (!text.includes('\\u')) return text;
+  }
   try {
     return write(value, 0);
   } catch (error) {

@@ -17,6 +17,15 @@ import type { Message, Rejection } from '@nexusmon/kernel';
 /** What of an aggregate its readers need. */
 export type Readable = Readonly<Pick<Aggregate<unknown, Message, Message, Rejection>, 'context' | 'name' | 'events'>>;
 
+/** What a commit is read with. */
+export type Feeding = Readonly<{
+  catalogues: Catalogues;
+  keyring: Keyring;
+  stream: StreamIdentity;
+  /** Told when it turns out that these bytes are no commit. */
+  unreadable: (error: CommitUnreadable) => void;
+}>;
+
 /** A commit that is opened once for all who read it. */
 export class FeedCommit extends Commit {
   private opened: Promise<readonly RecordedEvent[]> | undefined;
@@ -24,13 +33,7 @@ export class FeedCommit extends Commit {
 
   constructor(
     message: LogMessage,
-    private readonly feed: Readonly<{
-      catalogues: Catalogues;
-      keyring: Keyring;
-      stream: StreamIdentity;
-      /** Told when it turns out that these bytes are no commit. */
-      unreadable: (error: CommitUnreadable) => void;
-    }>,
+    private readonly feed: Feeding,
   ) {
     super(message, feed.catalogues, feed.keyring, feed.stream);
   }
@@ -70,9 +73,9 @@ export class OwnCommit extends FeedCommit {
   constructor(
     message: LogMessage,
     private readonly recorded: readonly RecordedEvent[],
-    ...others: [catalogues: Catalogues, keyring: Keyring, stream: StreamIdentity]
+    feed: Feeding,
   ) {
-    super(message, ...others);
+    super(message, feed);
   }
 
   override get names(): readonly string[] {

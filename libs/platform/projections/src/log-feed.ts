@@ -11,8 +11,8 @@
 //   F5. A hole, another stream or a message that is no commit is damage: whoever writes to this log is told at once,
 //       and stops. An event of unknown version is none: it was written by newer code.
 //   F6. A process that writes all there is to write feeds itself: its event logs tell of each commit as it is
-//       acknowledged, and the stream is only asked now and then whether somebody else has written. As soon as a sequence
-//       is missing, the stream is read again, from exactly there.
+//       acknowledged, and the stream is only asked now and then whether somebody else has written. As soon as a
+//       sequence is missing, the stream is read again, from exactly there.
 
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -29,7 +29,7 @@ import {
 } from '@nexusmon/event-log';
 import type { Keyring } from '@nexusmon/keys';
 import { gauge, type Logger } from '@nexusmon/telemetry';
-import { FeedCommit, OwnCommit, type Readable } from './feed-commit.js';
+import { FeedCommit, OwnCommit, type Feeding, type Readable } from './feed-commit.js';
 import { Follower, type Feed } from './follower.js';
 import { LogHalted, LogReader, type StreamStanding } from './log-reader.js';
 import { OwnCommits } from './own-commits.js';
@@ -171,8 +171,8 @@ export class LogFeed implements Feed {
   /** A log of this process tells of what it has appended. */
   tell(stream: number, { events, ...message }: OwnMessage): void {
     const standing = this.standings[stream];
-    if (!standing || !this.keyring) return;
-    const commit = new OwnCommit(message, events, this.catalogues, this.keyring, standing);
+    if (!standing) return;
+    const commit = new OwnCommit(message, events, this.feedingOf(standing));
     this.ownOf(stream).add(commit, this.dispatchedOf(stream));
   }
 
@@ -304,9 +304,13 @@ export class LogFeed implements Feed {
   }
 
   private decode(message: LogMessage, stream: StreamIdentity): FeedCommit {
+    return new FeedCommit(message, this.feedingOf(stream));
+  }
+
+  private feedingOf(stream: StreamIdentity): Feeding {
     if (!this.keyring) throw new Error('the feed was started before it was given keys');
     const unreadable = (error: CommitUnreadable) => this.tellDamage(error.message);
-    return new FeedCommit(message, { catalogues: this.catalogues, keyring: this.keyring, stream, unreadable });
+    return { catalogues: this.catalogues, keyring: this.keyring, stream, unreadable };
   }
 
   private async watch(): Promise<void> {

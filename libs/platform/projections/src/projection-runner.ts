@@ -7,7 +7,14 @@
 //   J4. What may pass is tried again, for as long as it takes.
 //   J5. A checkpoint that the log contradicts halts the projection before it writes anything.
 
-import { encodePosition, isAtOrAfter, type Place, type Position, type PositionVector } from '@nexusmon/event-log';
+import {
+  encodePosition,
+  isAtOrAfter,
+  type Place,
+  type Position,
+  type PositionVector,
+  type RecordedEvent,
+} from '@nexusmon/event-log';
 import { gauge, histogram, type Logger } from '@nexusmon/telemetry';
 import { Checkpoints, type Reached, type Standing } from './checkpoint.js';
 import { isPassing, type Database } from './database.js';
@@ -20,8 +27,13 @@ import { writeBatch } from './write-batch.js';
 import { retryDelay, sleep } from './retry.js';
 
 const BATCH_MAX = 500;
-/** Under load, batches begin this far apart: fewer and larger ones cost less. The first after a pause does not wait. */
-const TICK_MS = 50;
+/**
+ * Under load, batches begin this far apart: fewer and larger ones cost less, and of a row that changes often fewer
+ * states are written. The first after a pause does not wait, and where somebody waits for it, a batch comes sooner.
+ */
+const TICK_MS = 100;
+const AWAITED_TICK_MS = 15;
+const NONE: readonly RecordedEvent[] = [];
 /** A checkpoint that moves over commits of others is written this often. */
 const PERSIST_MS = 1_000;
 const LAST_WAIT_MS = 5_000;
@@ -61,6 +73,8 @@ export class ProjectionRunner {
   private running: Promise<void> = Promise.resolve();
   private halted: string | undefined;
   private retrying: string | undefined;
+  /** Ends a rest, because somebody waits now. */
+  private hurry: (() => void) | undefined;
   private readonly endGauge: () => void;
 
   constructor(
@@ -140,6 +154,7 @@ export class ProjectionRunner {
         },
       };
       this.waiters.add(waiter);
+      this.hurry?.();
     });
   }
 
@@ -192,14 +207,25 @@ export class ProjectionRunner {
         const began_ms = performance.now();
         await this.project(follower, commits);
         batchSeconds((performance.now() - began_ms) / 1_000, { projection: this.projection.name });
-        const left_ms = TICK_MS - (performance.now() - began_ms);
-        if (left_ms > 1 && follower.queued < BATCH_MAX) await sleep(left_ms, this.stop.signal);
+        if (follower.queued < BATCH_MAX) await this.rest(began_ms);
       }
     } catch (error) {
       this.halt(error);
     } finally {
       follower.close();
     }
+  }
+
+  /** Until the next batch is due. */
+  private async rest(began_ms: number): Promise<void> {
+    const due_ms = () => began_ms + (this.waiters.size > 0 ? AWAITED_TICK_MS : TICK_MS) - performance.now();
+    for (let left_ms = due_ms(); left_ms > 1 && !this.stop.signal.aborted; left_ms = due_ms()) {
+      const hurry = new AbortController();
+      this.hurry = () => hurry.abort();
+      if (this.waiters.size > 0) await sleep(left_ms, this.stop.signal);
+      else await sleep(left_ms, AbortSignal.any([hurry.signal, this.stop.signal]));
+    }
+    this.hurry = undefined;
   }
 
   private halt(error: unknown): void {
@@ -230,15 +256,24 @@ export class ProjectionRunner {
 
   /** What can be read, up to the first commit that cannot (J3). */
   private async openAll(commits: readonly FeedCommit[]): Promise<{ open: OpenCommit[]; fault: Error | undefined }> {
-    const results = await Promise.allSettled(
-      commits.map(async (commit) => ({ commit, events: await this.interest.eventsOf(commit) })),
-    );
+    const opening = commits.map((commit) => this.opening(commit));
     const open: OpenCommit[] = [];
-    for (const result of results) {
-      if (result.status === 'rejected') return { open, fault: asError(result.reason) };
-      open.push(result.value);
+    for (const each of opening) {
+      const opened = each instanceof Promise ? await each : each;
+      if (opened instanceof Error) return { open, fault: opened };
+      open.push(opened);
     }
     return { open, fault: undefined };
+  }
+
+  /** At once where nothing is wanted of it, which is so for most commits and most projections. */
+  private opening(commit: FeedCommit): OpenCommit | Error | Promise<OpenCommit | Error> {
+    try {
+      if (!this.interest.has(commit)) return { commit, events: NONE };
+    } catch (error) {
+      return asError(error);
+    }
+    return this.interest.eventsOf(commit).then((events) => ({ commit, events }), asError);
   }
 
   /**

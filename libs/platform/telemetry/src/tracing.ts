@@ -3,9 +3,11 @@
 // One mission is one trace: over HTTP and NATS the context travels in a header, in the log in the events themselves.
 //
 //   T1. Every unit of work has a trace id, whether or not anything is recorded: logs and events name it.
-//   T2. Spans are recorded only where there is somewhere to send them, and sent in batches.
+//   T2. Spans are recorded only where there is somewhere to send them, and sent in batches. Elsewhere a span is no more
+//       than its ids.
 //   T3. What comes in decides about sampling; a trace begun here is sampled by its id.
 
+import { randomFillSync } from 'node:crypto';
 import {
   context,
   isSpanContextValid,
@@ -46,10 +48,39 @@ export type Tracing = Readonly<{ stop: () => Promise<void> }>;
 const TRACER = 'nexusmon';
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
+/** Whether spans are nothing but ids here: known once tracing has been started. */
+let ids_only = false;
+
+const ID_BYTES = 8;
+const randoms = Buffer.alloc(ID_BYTES * 512);
+let randoms_left = 0;
+/** Sixteen hexadecimal digits, not all zero. Fetched for many at once. */
+const freshId = (): string => {
+  if (randoms_left === 0) {
+    randomFillSync(randoms);
+    randoms_left = randoms.length;
+  }
+  randoms_left -= ID_BYTES;
+  const id = randoms.toString('hex', randoms_left, randoms_left + ID_BYTES);
+  return id === '0000000000000000' ? freshId() : id;
+};
+
+/** A span of which nothing is kept but that it has a trace (T1). */
+const bareSpan = (parent: Context): Span => {
+  const above = trace.getSpanContext(parent);
+  const traceId = above && isSpanContextValid(above) ? above.traceId : freshId() + freshId();
+  return trace.wrapSpanContext({ traceId, spanId: freshId(), traceFlags: TraceFlags.NONE });
+};
+
+/** Begins a span that whoever asks for it ends. */
+export const beginSpan = (name: string, kind: SpanKind, attributes: Attributes, parent = context.active()): Span =>
+  ids_only ? bareSpan(parent) : trace.getTracer(TRACER).startSpan(name, { attributes, kind }, parent);
+
 /** Once per process, before the first span. */
 export const startTracing = ({ service, endpoint, share, processors = [] }: TracingOptions): Tracing => {
   const spanProcessors: SpanProcessor[] = [...processors];
   if (endpoint !== undefined) spanProcessors.push(new BatchSpanProcessor({ exporter: new LateExporter(endpoint) }));
+  ids_only = spanProcessors.length === 0;
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service, 'service.namespace': 'nexusmon' }),
     sampler:
@@ -64,6 +95,7 @@ export const startTracing = ({ service, endpoint, share, processors = [] }: Trac
   return {
     stop: async () => {
       await provider.shutdown();
+      ids_only = false;
       trace.disable();
       context.disable();
     },
@@ -82,7 +114,7 @@ const inSpan = async <Result>(
   attributes: Attributes,
   work: (span: Span) => Promise<Result> | Result,
 ): Promise<Result> => {
-  const span = trace.getTracer(TRACER).startSpan(name, { attributes, kind }, parent);
+  const span = beginSpan(name, kind, attributes, parent);
   try {
     return await context.with(trace.setSpan(parent, span), () => work(span));
   } catch (error) {

@@ -62,7 +62,8 @@ export const pollRequest = z.strictObject({
   workers: z.array(z.string()),
   manifests: z.array(workerManifest).optional(),
   slots: z.int().min(0).max(256),
-  running: z.array(z.strictObject({ mission_id, task_id, attempt })),
+  /** All that it holds. Left out by a runner that has said so a moment ago. */
+  running: z.array(z.strictObject({ mission_id, task_id, attempt })).optional(),
   wait_ms: z.int().min(0).max(30_000),
 });
 export type PollRequest = z.infer<typeof pollRequest>;

@@ -8,7 +8,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
+import { beginSpan, histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
 import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Admission } from '../access/admission.js';
@@ -54,7 +54,7 @@ const begin = (request: FastifyRequest): Exchange => {
   const attributes = { 'http.request.method': request.method, 'url.path': pathOf(request) };
   const { traceparent } = request.headers;
   const span = withTraceparent(typeof traceparent === 'string' ? traceparent : undefined, () =>
-    trace.getTracer('nexusmon').startSpan(request.method, { kind: SpanKind.SERVER, attributes }),
+    beginSpan(request.method, SpanKind.SERVER, attributes),
   );
   return {
     span,

@@ -35,8 +35,16 @@ export class Claims {
     return ended.map(({ claim }) => claim);
   }
 
-  /** Hears from a runner; tells which of its claims it has lost, and which of its attempts it should stop. */
-  heard(runner_id: string, running: readonly AttemptName[], now: number): { lost: Claim[]; stop: AttemptName[] } {
+  /**
+   * Hears from a runner; tells which of its claims it has lost, and which of its attempts it should stop. One that does
+   * not say what it is running is alive, and no more is known.
+   */
+  heard(runner_id: string, running: readonly AttemptName[] | undefined, now: number) {
+    if (!running) return { lost: [], stop: [] };
+    return this.compared(runner_id, running, now);
+  }
+
+  private compared(runner_id: string, running: readonly AttemptName[], now: number) {
     const names = new Set(running.map(nameOf));
     const lost: Claim[] = [];
     for (const held of this.by_runner.get(runner_id) ?? []) {

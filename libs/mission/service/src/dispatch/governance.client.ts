@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import {
-  authorizeReply,
   GOVERNANCE_SUBJECTS,
-  judgeReply,
   type ApprovalDocument,
+  type authorizeReply,
+  type judgeReply,
   type JudgeRequest,
   type PermitAnswer,
   type PermitRequest,
@@ -13,6 +13,7 @@ import {
 import { MessageClient, Unavailable } from '@nexusmon/messaging';
 import type { Asked, Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
+import type { z } from 'zod';
 import { Batch } from './batch.js';
 
 const QUESTIONS_MAX = 128;
@@ -35,12 +36,13 @@ export class Governance {
 
   constructor(private readonly client: MessageClient) {
     this.verdicts = new Batch(QUESTIONS_MAX, async (requests) => {
-      const body = await this.ask(GOVERNANCE_SUBJECTS.judge, { requests });
-      return judgeReply.parse(body).verdicts;
+      // Not checked here: what it says is checked where it is written, and once is enough.
+      const { verdicts } = await this.ask<z.infer<typeof judgeReply>>(GOVERNANCE_SUBJECTS.judge, { requests });
+      return verdicts;
     });
     this.permits = new Batch(QUESTIONS_MAX, async (requests) => {
-      const body = await this.ask(GOVERNANCE_SUBJECTS.authorize, { requests });
-      return authorizeReply.parse(body).answers;
+      const { answers } = await this.ask<z.infer<typeof authorizeReply>>(GOVERNANCE_SUBJECTS.authorize, { requests });
+      return answers;
     });
   }
 
@@ -79,8 +81,8 @@ export class Governance {
     return this.client.request<ApprovalDocument>(subject, request, { timeout_ms: TIMEOUT_MS });
   }
 
-  private async ask(subject: string, request: object): Promise<unknown> {
-    const reply = await this.client.request<unknown>(subject, request, { timeout_ms: TIMEOUT_MS });
+  private async ask<Body>(subject: string, request: object): Promise<Body> {
+    const reply = await this.client.request<Body>(subject, request, { timeout_ms: TIMEOUT_MS });
     if (reply.kind === 'done') return reply.body;
     if (reply.kind === 'refused') throw new Error(`governance refused a question: ${reply.refusal.detail}`);
     throw away(reply.unavailable);

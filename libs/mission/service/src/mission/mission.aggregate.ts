@@ -1,6 +1,12 @@
 import type { Aggregate } from '@nexusmon/event-log';
 import { missionEvents, type MissionEvent } from '@nexusmon/mission-contract';
-import { mission, type Mission, type MissionCommand, type MissionRejection } from '@nexusmon/mission-domain';
+import {
+  isTerminal,
+  mission,
+  type Mission,
+  type MissionCommand,
+  type MissionRejection,
+} from '@nexusmon/mission-domain';
 
 export const missionAggregate: Aggregate<Mission, MissionCommand, MissionEvent, MissionRejection> = {
   context: 'mission',
@@ -8,4 +14,5 @@ export const missionAggregate: Aggregate<Mission, MissionCommand, MissionEvent, 
   decider: mission,
   events: missionEvents,
   state_version: 3,
+  ended: isTerminal,
 };

@@ -62,7 +62,7 @@ const failed = (code: string, message: string, retryable: boolean) => ({
   duration_ms: expect.any(Number),
 });
 const completed = (output: Json) => ({ outcome: 'completed', output, artifacts: [], duration_ms: expect.any(Number) });
-const runningIn = ({ polls }: DeskFixture) => polls.at(-1)?.running.map(({ task_id }) => task_id) ?? [];
+const runningIn = ({ polls }: DeskFixture) => polls.at(-1)?.running?.map(({ task_id }) => task_id) ?? [];
 
 describe('a runner', () => {
   it('introduces itself with what it can run', async () => {
@@ -96,7 +96,7 @@ describe('a runner', () => {
     await desk.until((seen) => runningIn(seen).length === SLOTS);
     expect(desk.polls.at(-1)?.slots).toBe(0);
     await Promise.all(held);
-    await desk.until(({ polls }) => polls.at(-1)?.running.length === 0 && polls.at(-1)!.slots > 0);
+    await desk.until(({ polls }) => polls.at(-1)?.running?.length === 0 && polls.at(-1)!.slots > 0);
   });
 
   it('ends an attempt that it is told to end, and says nothing of it', async () => {
@@ -105,7 +105,7 @@ describe('a runner', () => {
     await desk.until((seen) => runningIn(seen).length === 1);
     const { mission_id, task_id, attempt } = hanging;
     desk.stop({ mission_id, task_id, attempt });
-    await desk.until(({ polls }) => polls.at(-1)?.running.length === 0);
+    await desk.until(({ polls }) => polls.at(-1)?.running?.length === 0);
     expect(desk.reports).toEqual([]);
   });
 });
@@ -174,7 +174,7 @@ describe('a runner whose mission-service is away', () => {
   it('drops a result that comes too late (R3)', async () => {
     desk.fenced = true;
     await run('hostile.answers');
-    await desk.until(({ polls }) => polls.at(-1)?.running.length === 0);
+    await desk.until(({ polls }) => polls.at(-1)?.running?.length === 0);
     expect(desk.reports).toHaveLength(1);
   });
 });

@@ -5,7 +5,8 @@
 //   R1. Slots are tokens: one is free, offered in a poll, or held by an attempt from its assignment until its report is
 //       answered. The runner is never handed more than it can begin at once, or soon: while its tasks are short it
 //       offers a multiple of its slots, because a task that finds no slot costs its mission a commit of its own.
-//   R2. Every attempt it holds is named in every poll, and there is always a poll under way: that is the heartbeat.
+//   R2. There is always a poll under way, and every attempt it holds is named in one at least every `TELL_MS` while it
+//       holds many, else in each: that is the heartbeat.
 //   R3. A result is kept until mission-service has answered its report. A refused one was fenced off: logged, dropped.
 //   R4. What cannot be begun, or not be finished before the end of the process, is given back as `runner_lost`, which
 //       uses no try.
@@ -57,6 +58,14 @@ const SLOTS_MAX = 256;
 
 export type RunnerOptions = Readonly<{ runner_id: string; slots: number; drain_ms: number }>;
 
+/** Up to this many attempts are named in every poll, more of them only now and then. */
+const FEW = 8;
+const TELL_MS = 1_000;
+
+type AttemptName = Readonly<{ mission_id: string; task_id: string; attempt: number }>;
+
+const nameOf = ({ mission_id, task_id, attempt }: AttemptName): AttemptName => ({ mission_id, task_id, attempt });
+
 const keyOf = ({ mission_id, task_id, attempt }: Readonly<{ mission_id: string; task_id: string; attempt: number }>) =>
   `${mission_id}/${task_id}/${attempt}`;
 
@@ -89,6 +98,7 @@ export class Runner {
   /** How long attempts take of late; it takes some dozens of short ones to believe it. */
   private usual_ms = 1_000;
   private manifests_sent_ms = -Infinity;
+  private told_ms = -Infinity;
   private emptied: (() => void) | undefined;
 
   constructor(
@@ -125,6 +135,10 @@ export class Runner {
     this.emptied = () => enough.abort();
     await rest(within_ms, enough.signal);
     this.emptied = undefined;
+  }
+
+  private get tellsRunning(): boolean {
+    return this.attempts.size <= FEW || performance.now() - this.told_ms > TELL_MS;
   }
 
   private get free(): number {
@@ -171,12 +185,9 @@ export class Runner {
   }
 
   private pollRequest(slots: number): PollRequest {
-    const running = [...this.attempts.values()].map(({ assignment: { mission_id, task_id, attempt } }) => ({
-      mission_id,
-      task_id,
-      attempt,
-    }));
     const now_ms = performance.now();
+    const tells = this.tellsRunning;
+    if (tells) this.told_ms = now_ms;
     const introduce = now_ms - this.manifests_sent_ms > MANIFESTS_EVERY_MS;
     if (introduce) this.manifests_sent_ms = now_ms;
     return {
@@ -184,7 +195,7 @@ export class Runner {
       workers: this.workers,
       ...(introduce ? { manifests: this.manifests } : {}),
       slots,
-      running,
+      ...(tells ? { running: [...this.attempts.values()].map(({ assignment }) => nameOf(assignment)) } : {}),
       wait_ms: POLL_WAIT_MS,
     };
   }
