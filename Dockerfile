@@ -1,4 +1,5 @@
-# The product on one machine: the same entry point as `npm start`, with nats-server and minio on the PATH.
+# The product: on one machine by the entry point of `npm start`, or as services by themselves (docker-compose.yml),
+# with nats-server and minio on the PATH.
 
 FROM golang:1.26-bookworm AS components
 ENV GOBIN=/out
@@ -7,7 +8,8 @@ RUN go install github.com/nats-io/nats-server/v2@v2.15.2 && go install github.co
 FROM node:24-bookworm
 COPY --from=components /out/ /usr/local/bin/
 COPY --chown=node:node . /app
-RUN mkdir /data && chown node:node /data
+# Named volumes take over who owns what they are mounted on.
+RUN mkdir /data /state /nats-config && chown node:node /data /state /nats-config
 USER node
 WORKDIR /app
 RUN npm ci && node tools/build.mjs

@@ -1,7 +1,9 @@
 export { startComponents, type ComponentSet } from './components.js';
+export { provisionDeployment, writeDeploymentSecrets } from './deploy.js';
 export { StartFault } from './fault.js';
 export { CONTEXTS, permissionsOf, type ContextName, type Permissions } from './nats-permissions.js';
 export { natsConfig } from './nats.js';
+export { startPostgres } from './postgres.js';
 export { consoleReport, silentReport, type Report } from './report.js';
 export { prepareSecrets, type ContextSecrets, type Secrets } from './secrets.js';
 export { servicesOf, type Service } from './services.js';

@@ -29,23 +29,36 @@ const userBlock = ({ context, user, password }: NatsUser) => {
   };
 };
 
-/**
- * `sync_interval: always`: an acknowledgement is given after the fsync, or a power cut loses what was acknowledged.
- * The monitor is named with its address: with a bare port the server would open it to every network.
- */
-export const natsConfig = ({ data_dir, port, monitor_port, users }: Omit<NatsOptions, 'binary' | 'log_file'>): string =>
+type Addresses = Readonly<{ listen?: string; http?: string; store_dir?: string }>;
+
+/** `sync_interval: always`: an acknowledgement is given after the fsync, or a power cut loses what was acknowledged. */
+const configOf = (users: readonly NatsUser[], { store_dir, ...addresses }: Addresses): string =>
   JSON.stringify(
     {
       server_name: 'nexusmon',
-      listen: `127.0.0.1:${port}`,
-      http: `127.0.0.1:${monitor_port}`,
+      ...addresses,
       max_payload: PAYLOAD_BYTES_MAX,
-      jetstream: { store_dir: join(data_dir, 'store'), sync_interval: 'always', max_file_store: STORE_BYTES_MAX },
+      jetstream: {
+        ...(store_dir === undefined ? {} : { store_dir }),
+        sync_interval: 'always',
+        max_file_store: STORE_BYTES_MAX,
+      },
       authorization: { timeout: 2, users: users.map(userBlock) },
     },
     undefined,
     2,
   );
+
+/** The monitor is named with its address: with a bare port the server would open it to every network. */
+export const natsConfig = ({ data_dir, port, monitor_port, users }: Omit<NatsOptions, 'binary' | 'log_file'>): string =>
+  configOf(users, {
+    listen: `127.0.0.1:${port}`,
+    http: `127.0.0.1:${monitor_port}`,
+    store_dir: join(data_dir, 'store'),
+  });
+
+/** For a server that is told its addresses and its folder on its command line. */
+export const sharedNatsConfig = (users: readonly NatsUser[]): string => configOf(users, {});
 
 /** After a disk was full it answers no append any more, though there be space again, and tells its monitor alone. */
 const stallIn = (health: string): string | undefined => {
