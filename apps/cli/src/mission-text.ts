@@ -65,8 +65,7 @@ export const missionHead = (output: Output, mission: Mission): string => {
     `${output.color('bold', mission_id)}  ${statusText(output, status)}  rank ${gated}\n`,
     `  ${shortened(plainLine(goal), Math.min(output.width, VALUE_WIDTH_MAX) - 2)}\n`,
     ...(why === undefined ? [] : [`  reason: ${shortened(plainLine(why), GOAL_WIDTH * 2)}\n`]),
-    output.table(tasks.map(taskRow)).replaceAll(/^/gm, '  ').trimEnd(),
-    '\n',
+    output.table(tasks.map(taskRow), '  '),
   ].join('');
 };
 

@@ -19,6 +19,7 @@ export type OutputOptions = Readonly<{
   no_color: boolean;
 }>;
 
+const WIDTH_UNKNOWN = 80;
 const WIDTH_WITHOUT_TERMINAL = Number.POSITIVE_INFINITY;
 
 export class Output {
@@ -32,8 +33,9 @@ export class Output {
     return this.options.out.isTTY === true;
   }
 
+  /** A terminal that does not know its own width says 0. */
   get width(): number {
-    return this.is_terminal ? this.options.out.columns : WIDTH_WITHOUT_TERMINAL;
+    return this.is_terminal ? this.options.out.columns || WIDTH_UNKNOWN : WIDTH_WITHOUT_TERMINAL;
   }
 
   /** Data in the form that was asked for. */
@@ -51,8 +53,8 @@ export class Output {
     return this.options.out.write(bytes);
   }
 
-  table(rows: readonly (readonly string[])[]): string {
-    return tableText(rows, this.width);
+  table(rows: readonly (readonly string[])[], indent = ''): string {
+    return tableText(rows, this.width - indent.length).replaceAll(/^(?=.)/gm, indent);
   }
 
   say(text: string): void {
