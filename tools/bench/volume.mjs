@@ -160,7 +160,6 @@ export const rebuild = async (product, row, quantile) => {
     if (document.status !== 'equal') throw new Error(`${name}: ${JSON.stringify(document)}`);
     if (document.events < 10_000) continue;
     row(`rebuild of ${name}: events/s, to the swap`, document.events_per_second, '≥ 20,000 /s');
-    row('  reading and folding alone', document.read_events_per_second ?? 0, '/s');
     row('  events', document.events, '');
     row('  CPU per 1,000 events, everything', ((total(product.cpu()) - before) * 1e6) / document.events, 'ms');
     row('  until it was swapped', (performance.now() - began) / 1_000, 's');

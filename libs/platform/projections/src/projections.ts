@@ -120,8 +120,11 @@ export class Projections {
   async rebuild(name: string, check: boolean): Promise<ProjectionDocument | 'running' | undefined> {
     const runner = this.projections.get(name);
     if (!runner) return undefined;
-    if (this.rebuilds.has(name)) return 'running';
     const { projection, database } = runner;
+    const before = this.rebuilds.get(name);
+    if (before && !before.rebuild.ending) return 'running';
+    await before?.ended;
+    if (this.rebuilds.has(name)) return 'running';
     const rebuild = new Rebuild({ projection, database, feed: this.feed, log: this.log, check });
     const begun = this.begin(rebuild, runner);
     const ended = begun

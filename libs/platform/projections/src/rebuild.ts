@@ -110,6 +110,11 @@ export class Rebuild {
     }
   }
 
+  /** Its end may have been told already: all that is left is soon done. */
+  get ending(): boolean {
+    return this.document.phase === 'swapping' || this.document.ended_at !== undefined;
+  }
+
   /** Ends it before its time: the projection in force stays. */
   abort(): void {
     this.stop.abort();
