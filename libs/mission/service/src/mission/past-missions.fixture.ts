@@ -114,12 +114,23 @@ const commitsOf = (index: number, mission_id: string): readonly (readonly Untime
   ];
 };
 
+type Options = Readonly<{
+  /** As commands that came at once: one commit for all. @default false */
+  together?: boolean;
+}>;
+
 /** Returns the mission's id and the position after its last commit. */
-export const appendPastMission = async (log: EventLog, keyring: Keyring, index: number) => {
+export const appendPastMission = async (
+  log: EventLog,
+  keyring: Keyring,
+  index: number,
+  { together = false }: Options = {},
+) => {
   const mission_id = newId('msn');
   const key_id = await keyring.take();
   let position = '';
-  for (const [place, commands] of commitsOf(index, mission_id).entries()) {
+  const apart = commitsOf(index, mission_id);
+  for (const [place, commands] of (together ? [apart.flat()] : apart).entries()) {
     const outcomes = await Promise.all(
       commands.map((command) => {
         const identified = { command_id: newId('cmd'), correlation_id: mission_id, command };
