@@ -31,6 +31,17 @@ export type Reply<Body> =
   | Readonly<{ kind: 'refused'; refusal: Refusal }>
   | Readonly<{ kind: 'unavailable'; unavailable: z.infer<typeof unavailable> }>;
 
+export type Refused = Extract<Reply<never>, { kind: 'refused' }>;
+
+/** What a decider's rejections become: `details` has words for each code, and what stands beside the code are facts. */
+export const refusedBy =
+  <Code extends string>(details: Readonly<Record<Code, string>>) =>
+  (rejection: Readonly<{ code: Code }>): Refused => {
+    const { code, ...facts } = rejection;
+    const refusal = { code, detail: details[code], ...(Object.keys(facts).length > 0 ? { facts } : {}) };
+    return { kind: 'refused', refusal };
+  };
+
 /** An answer to a question: nothing was changed, and nothing of it is waited for at a position. */
 export const answered = <Body>(body: Body): Reply<Body> => ({ kind: 'done', changed: false, position: '', body });
 

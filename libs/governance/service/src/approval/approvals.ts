@@ -9,13 +9,13 @@ import {
   type ApprovalCommand,
   type ApprovalRejection,
 } from '@nexusmon/governance-domain';
-import type { Asked, Reply } from '@nexusmon/shared-contract';
+import { refusedBy, type Asked, type Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import { approvalAggregate } from './approval.aggregate.js';
 
 const SERVICE = 'service:governance';
 
-const DETAILS: Record<(ApprovalRejection | KeyReused)['code'], string> = {
+const refused = refusedBy<(ApprovalRejection | KeyReused)['code']>({
   'approval-not-found': 'there is no such approval',
   'approval-exists': 'there is another approval of this id',
   'operator-required': 'only an operator rules on an approval',
@@ -23,7 +23,7 @@ const DETAILS: Record<(ApprovalRejection | KeyReused)['code'], string> = {
   'reason-required': 'this takes a reason',
   'approval-settled': 'the approval has been settled already',
   'idempotency-key-reused': 'this Idempotency-Key stands for another request',
-};
+});
 
 type Unsigned<Command> = Command extends ApprovalCommand ? Omit<Command, 'actor' | 'time'> : never;
 type Order = Unsigned<ApprovalCommand>;
@@ -86,14 +86,6 @@ export class Approvals {
     return answer(await this.log.execute(approvalAggregate, approval_id, identified, { key_id }));
   }
 }
-
-const refused = (rejection: ApprovalRejection | KeyReused): Reply<never> => {
-  const { code, ...facts } = rejection;
-  return {
-    kind: 'refused',
-    refusal: { code, detail: DETAILS[code], ...(Object.keys(facts).length > 0 ? { facts } : {}) },
-  };
-};
 
 const answer = (outcome: Outcome<Approval, ApprovalRejection>): Reply<ApprovalDocument> => {
   if (outcome.kind === 'rejected') return refused(outcome.rejection);

@@ -3,20 +3,20 @@ import { EventLog, type KeyReused } from '@nexusmon/event-log';
 import type { GiveReview, ReviewDocument } from '@nexusmon/governance-contract';
 import { toReviewDocument, type ReviewRejection } from '@nexusmon/governance-domain';
 import { Database } from '@nexusmon/projections';
-import type { Reply } from '@nexusmon/shared-contract';
+import { refusedBy, type Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import { reviewAggregate } from './review.aggregate.js';
 import { REVIEW_VIEW, toReview } from './review.projection.js';
 
 type Refused = ReviewRejection | KeyReused | Readonly<{ code: 'review-not-found' }>;
 
-const DETAILS: Record<Refused['code'], string> = {
+const refused = refusedBy<Refused['code']>({
   'review-not-found': 'there is no such review',
   'operator-required': 'only an operator reviews',
   'reason-required': 'what is not fine takes a reason',
   'review-given': 'the review has been given already',
   'idempotency-key-reused': 'this Idempotency-Key stands for another request',
-};
+});
 
 /** Giving reviews, each as one command on one of them. */
 @Injectable()
@@ -55,9 +55,3 @@ export class Reviews {
     return { kind: 'done', changed: outcome.kind === 'accepted', position, body: toReviewDocument(state) };
   }
 }
-
-const refused = (rejection: Refused): Reply<never> => {
-  const { code, ...facts } = rejection;
-  const details = Object.keys(facts).length > 0 ? { facts } : {};
-  return { kind: 'refused', refusal: { code, detail: DETAILS[code], ...details } };
-};
