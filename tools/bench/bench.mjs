@@ -109,7 +109,7 @@ export const runBench = async (options) => {
   const only = option(options, '--only', undefined);
   const row = (name, value, target) =>
     console.log(`${name.padEnd(52)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)}   ${target}`);
-  const wants = (name) => only === undefined || only === name;
+  const wants = (name) => only === undefined || only.split(',').includes(name);
   console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
 
   if (wants('log')) await benchLog(row, inFlight, quantile);
