@@ -76,6 +76,8 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
     { asked: gateway(), capability: 'AUTONOMOUS_CHAIN', reason: 'now', sovereign: true, key_id: newId('key') },
   ],
   'cmd.vault.begin_upload': () => [{ sha256: DIGEST, size: 1 }],
+  'cmd.vault.delete': () => [{ asked: gateway(), artifact_id: newId('art'), reason: 'now', key_id: newId('key') }],
+  'cmd.vault.check': () => [{ asked: gateway(), artifact_id: newId('art') }],
   'cmd.vault.record': (mission) => [
     {
       asked: service(),
@@ -95,7 +97,7 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
   'cmd.vault.rebuild': () => rebuilding('vault.artifact'),
 };
 
-type Try = Readonly<{ path: string; body: object }>;
+type Try = Readonly<{ method?: string; path: string; body: object }>;
 /** Every route that changes something, with what it would be sent to start the task; without the operator key. */
 const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   'POST /v1/auth/login': () => [{ path: '/v1/auth/login', body: { operator_key: 'not the operator key' } }],
@@ -117,6 +119,12 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   'POST /v1/approvals/{approval_id}/grant': (mission) => [ruling(mission, 'grant')],
   'POST /v1/approvals/{approval_id}/deny': (mission) => [ruling(mission, 'deny')],
   'POST /v1/approvals/{approval_id}/withdraw': (mission) => [ruling(mission, 'withdraw')],
+  'DELETE /v1/vault/artifacts/{artifact_id}': () => [
+    { method: 'DELETE', path: `/v1/vault/artifacts/${newId('art')}`, body: { reason: 'now' } },
+  ],
+  'POST /v1/vault/artifacts/{artifact_id}/check': () => [
+    { path: `/v1/vault/artifacts/${newId('art')}/check`, body: {} },
+  ],
   'POST /v1/system/projections/{projection}/rebuild': () => [
     { path: '/v1/system/projections/mission.mission/rebuild', body: {} },
   ],
@@ -273,8 +281,8 @@ describe('without a grant', () => {
     'nothing of rank %s starts by %s, without the operator key',
     async (rank, route) => {
       const mission = await waiting(rank);
-      for (const { path, body } of ROUTES[route]?.(mission) ?? []) {
-        const { status } = await operator.post(path, body);
+      for (const { method = 'POST', path, body } of ROUTES[route]?.(mission) ?? []) {
+        const { status } = await operator.call(method, path, body);
         expect(status).toBeLessThan(500);
       }
       await expectUnstarted(mission);

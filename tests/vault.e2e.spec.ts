@@ -1,10 +1,13 @@
 // The vault on the whole product: what a mission leaves there, found, followed and read in part.
 
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
-import type { ArtifactDocument, LineageDocument } from '@nexusmon/vault-contract';
-import { Product, type Client, type Problem } from './support/product.js';
+import type { ArtifactDocument, CheckDocument, LineageDocument } from '@nexusmon/vault-contract';
+import { EventSource } from './support/event-source.js';
+import { eventually, Product, type Client, type Problem } from './support/product.js';
 
 const ARTIFACTS = '/v1/vault/artifacts';
 const NONE = 'art_01890000-0000-7000-8000-000000000000';
@@ -62,6 +65,85 @@ describe('what a mission left', () => {
     expect(down.body.nodes.map(({ artifact }) => artifact.artifact_id)).toContain(report.artifact_id);
     expect(down.body.truncated).toBe(false);
     expect((await operator.get(`${pathOf(report)}/lineage?depth=0`)).status).toBe(422);
+  });
+});
+
+/** The folder in which the store keeps a blob. */
+const blobFolder = ({ sha256 }: ArtifactDocument) =>
+  join(product.data_dir, 'minio/store/nexusmon/blobs', sha256.slice(0, 2), sha256);
+
+describe('a deleted artifact', () => {
+  it('keeps its metadata, answers 410 and leaves no bytes on the disk', async () => {
+    const manifest = named('manifest.json');
+    const before = existsSync(blobFolder(manifest));
+    expect((await operator.call<Problem>('DELETE', pathOf(manifest), {})).body.errors?.[0]?.path).toBe('reason');
+    const reason = 'It names people.';
+    const gone = await operator.call<ArtifactDocument>('DELETE', pathOf(manifest), { reason });
+    expect([gone.status, gone.body.deleted_reason, gone.body.deleted_by]).toEqual([200, reason, 'operator:owner']);
+    const position = encodeURIComponent(gone.headers.get('nexusmon-position') ?? '');
+    const { mission_id } = mission;
+    const query = `mission_id=${mission_id}&deleted=true&min_position=${position}`;
+    const listed = await operator.get<Page<ArtifactDocument>>(`${ARTIFACTS}?${query}`);
+    expect(listed.body.data).toEqual([gone.body]);
+    for (const headers of [{}, { range: 'bytes=0-1' }]) {
+      const { status, body } = await operator.get<Problem>(`${pathOf(manifest)}/content`, headers);
+      expect([status, body.code]).toEqual([410, 'artifact-deleted']);
+    }
+    await eventually(() => Promise.resolve(!existsSync(blobFolder(manifest))));
+    expect(before).toBe(true);
+    // The events can be followed, with the reason opened.
+    const stream = await EventSource.open(`${operator.url}/v1/events?from=start&type=ArtifactDeleted`, {
+      authorization: `Bearer ${operator.token ?? ''}`,
+    });
+    const [event] = await stream.until((list) => list.length > 0);
+    stream.close();
+    expect(event?.data['data']).toMatchObject({ artifact_id: manifest.artifact_id, reason });
+  });
+
+  it('is none while its mission runs', async () => {
+    const plan = {
+      tasks: [
+        { task_id: 'survey', worker: 'repository.survey', input: { path: import.meta.dirname } },
+        {
+          task_id: 'wait',
+          worker: 'system.echo',
+          input: { value: 1 },
+          depends_on: ['survey'],
+          requires_approval: true,
+        },
+      ],
+    };
+    const { body } = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Wait', plan });
+    const left_one = async () =>
+      (await operator.get<Page<ArtifactDocument>>(`${ARTIFACTS}?mission_id=${body.mission_id}`)).body.data[0];
+    await eventually(async () => (await left_one()) !== undefined);
+    const artifact = await left_one();
+    const early = await operator.call<Problem>('DELETE', `${ARTIFACTS}/${artifact?.artifact_id}`, { reason: 'now' });
+    expect([early.status, early.body.code]).toEqual([409, 'mission-running']);
+    await operator.post(`/v1/engine/missions/${body.mission_id}/cancel`);
+    const late = await operator.call('DELETE', `${ARTIFACTS}/${artifact?.artifact_id}`, { reason: 'now' });
+    expect(late.status).toBe(200);
+  });
+});
+
+describe('bytes that are lost', () => {
+  it('are found by a check, shown in health, and told as lost and not as away', async () => {
+    const report = named('report.json');
+    const check = async () => (await operator.post<CheckDocument>(`${pathOf(report)}/check`)).body.result;
+    expect(await check()).toBe('match');
+    renameSync(blobFolder(report), `${product.data_dir}/aside`);
+    const gone = await operator.get<Problem>(`${pathOf(report)}/content`);
+    expect([gone.status, gone.body.code]).toEqual([500, 'artifact-lost']);
+    expect(await check()).toBe('missing');
+    type Health = { checks: { vault: { status: string; detail?: string } } };
+    const vault = async () => (await operator.get<Health>('/v1/system/health')).body.checks.vault;
+    await eventually(async () => (await vault()).detail?.startsWith('1 damaged') === true);
+    expect((await operator.get<Page<ArtifactDocument>>(`${ARTIFACTS}?damaged=true`)).body.data).toMatchObject([
+      { artifact_id: report.artifact_id, damage: 'lost' },
+    ]);
+    renameSync(`${product.data_dir}/aside`, blobFolder(report));
+    expect(await check()).toBe('match');
+    await eventually(async () => (await vault()).status === 'ok');
   });
 });
 

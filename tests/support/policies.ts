@@ -52,6 +52,8 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /v1/system/templates': ['missions:read'],
   'GET /v1/vault/artifacts': ['vault:read'],
   'GET /v1/vault/artifacts/{artifact_id}': ['vault:read'],
+  'DELETE /v1/vault/artifacts/{artifact_id}': ['vault:write'],
+  'POST /v1/vault/artifacts/{artifact_id}/check': ['vault:write'],
   'GET /v1/vault/artifacts/{artifact_id}/content': ['vault:read'],
   'GET /v1/vault/artifacts/{artifact_id}/lineage': ['vault:read'],
   'GET /v1/vault/artifacts/{artifact_id}/versions': ['vault:read'],

@@ -5,6 +5,7 @@ import type * as types from './types.gen.js';
 export interface Operations {
   'DELETE /v1/auth/sessions/{session_id}': { data: types.DeleteV1AuthSessionsSessionIdData; responses: types.DeleteV1AuthSessionsSessionIdResponses };
   'DELETE /v1/auth/tokens/{token_id}': { data: types.DeleteV1AuthTokensTokenIdData; responses: types.DeleteV1AuthTokensTokenIdResponses };
+  'DELETE /v1/vault/artifacts/{artifact_id}': { data: types.DeleteV1VaultArtifactsArtifactIdData; responses: types.DeleteV1VaultArtifactsArtifactIdResponses };
   'GET /docs': { data: types.GetDocsData; responses: types.GetDocsResponses };
   'GET /health': { data: types.GetHealthData; responses: types.GetHealthResponses };
   'GET /openapi.json': { data: types.GetOpenapiJsonData; responses: types.GetOpenapiJsonResponses };
@@ -51,12 +52,14 @@ export interface Operations {
   'POST /v1/governance/capabilities/{capability}/revoke': { data: types.PostV1GovernanceCapabilitiesCapabilityRevokeData; responses: types.PostV1GovernanceCapabilitiesCapabilityRevokeResponses };
   'POST /v1/reviews/{review_id}': { data: types.PostV1ReviewsReviewIdData; responses: types.PostV1ReviewsReviewIdResponses };
   'POST /v1/system/projections/{projection}/rebuild': { data: types.PostV1SystemProjectionsProjectionRebuildData; responses: types.PostV1SystemProjectionsProjectionRebuildResponses };
+  'POST /v1/vault/artifacts/{artifact_id}/check': { data: types.PostV1VaultArtifactsArtifactIdCheckData; responses: types.PostV1VaultArtifactsArtifactIdCheckResponses };
 }
 
 /** What of an operation must be known when it is called. */
 export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_position: boolean }>>> = {
   'DELETE /v1/auth/sessions/{session_id}': { min_position: false },
   'DELETE /v1/auth/tokens/{token_id}': { min_position: false },
+  'DELETE /v1/vault/artifacts/{artifact_id}': { min_position: false },
   'GET /docs': { min_position: false },
   'GET /health': { min_position: false },
   'GET /openapi.json': { min_position: false },
@@ -103,4 +106,5 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'POST /v1/governance/capabilities/{capability}/revoke': { min_position: false },
   'POST /v1/reviews/{review_id}': { min_position: false },
   'POST /v1/system/projections/{projection}/rebuild': { min_position: false },
+  'POST /v1/vault/artifacts/{artifact_id}/check': { min_position: false },
 };

@@ -448,12 +448,25 @@ export type Artifact = {
     worker: string;
     inputs: Array<string>;
     created_at: string;
+    /**
+     * The bytes are gone for good.
+     */
+    deleted_at?: string;
+    deleted_by?: string;
+    deleted_reason?: string;
+    /**
+     * What the last check found wrong with the stored bytes.
+     */
+    damage?: Damage;
+    damaged_at?: string;
     links: {
         [key: string]: string;
     };
 };
 
 export type ArtifactKind = 'output' | 'log' | 'snapshot' | 'review' | 'document';
+
+export type Damage = 'lost' | 'changed';
 
 export type Lineage = {
     artifact_id: string;
@@ -487,6 +500,21 @@ export type LineageNode = {
  * inputs: what it was made from; derived: what was made from it.
  */
 export type LineageDirection = 'both' | 'inputs' | 'derived';
+
+export type DeleteArtifact = {
+    reason: string;
+};
+
+export type ArtifactCheck = {
+    artifact_id: string;
+    sha256: string;
+    size: number;
+    result: CheckResult;
+    found_sha256?: string;
+    found_size?: number;
+};
+
+export type CheckResult = 'match' | 'mismatch' | 'missing';
 
 /**
  * CloudEvents 1.0, data opened; position resumes a stream behind this event.
@@ -2655,9 +2683,11 @@ export type GetV1VaultArtifactsData = {
         name?: string;
         kind?: ArtifactKind;
         /**
-         * Only the newest version of each name.
+         * Only the newest version of each name that is not deleted.
          */
         latest?: boolean;
+        deleted?: boolean;
+        damaged?: boolean;
         min_position?: string;
     };
     url: '/v1/vault/artifacts';
@@ -2778,6 +2808,79 @@ export type GetV1VaultArtifactsArtifactIdVersionsResponses = {
 
 export type GetV1VaultArtifactsArtifactIdVersionsResponse = GetV1VaultArtifactsArtifactIdVersionsResponses[keyof GetV1VaultArtifactsArtifactIdVersionsResponses];
 
+export type DeleteV1VaultArtifactsArtifactIdData = {
+    body: DeleteArtifact;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        artifact_id: string;
+    };
+    query?: never;
+    url: '/v1/vault/artifacts/{artifact_id}';
+};
+
+export type DeleteV1VaultArtifactsArtifactIdErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * artifact-not-found
+     */
+    404: Problem;
+    /**
+     * mission-running, request-in-flight
+     */
+    409: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * idempotency-key-reused, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type DeleteV1VaultArtifactsArtifactIdError = DeleteV1VaultArtifactsArtifactIdErrors[keyof DeleteV1VaultArtifactsArtifactIdErrors];
+
+export type DeleteV1VaultArtifactsArtifactIdResponses = {
+    /**
+     * The artifact, deleted.
+     */
+    200: Artifact;
+};
+
+export type DeleteV1VaultArtifactsArtifactIdResponse = DeleteV1VaultArtifactsArtifactIdResponses[keyof DeleteV1VaultArtifactsArtifactIdResponses];
+
 export type GetV1VaultArtifactsArtifactIdData = {
     body?: never;
     headers?: {
@@ -2889,6 +2992,10 @@ export type GetV1VaultArtifactsArtifactIdContentErrors = {
      */
     404: Problem;
     /**
+     * artifact-deleted
+     */
+    410: Problem;
+    /**
      * range-not-satisfiable
      */
     416: Problem;
@@ -2991,6 +3098,73 @@ export type GetV1VaultArtifactsArtifactIdLineageResponses = {
 };
 
 export type GetV1VaultArtifactsArtifactIdLineageResponse = GetV1VaultArtifactsArtifactIdLineageResponses[keyof GetV1VaultArtifactsArtifactIdLineageResponses];
+
+export type PostV1VaultArtifactsArtifactIdCheckData = {
+    body?: never;
+    path: {
+        artifact_id: string;
+    };
+    query?: never;
+    url: '/v1/vault/artifacts/{artifact_id}/check';
+};
+
+export type PostV1VaultArtifactsArtifactIdCheckErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * artifact-not-found
+     */
+    404: Problem;
+    /**
+     * artifact-deleted
+     */
+    410: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1VaultArtifactsArtifactIdCheckError = PostV1VaultArtifactsArtifactIdCheckErrors[keyof PostV1VaultArtifactsArtifactIdCheckErrors];
+
+export type PostV1VaultArtifactsArtifactIdCheckResponses = {
+    /**
+     * What was found.
+     */
+    200: ArtifactCheck;
+};
+
+export type PostV1VaultArtifactsArtifactIdCheckResponse = PostV1VaultArtifactsArtifactIdCheckResponses[keyof PostV1VaultArtifactsArtifactIdCheckResponses];
 
 export type GetV1EventsData = {
     body?: never;

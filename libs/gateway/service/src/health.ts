@@ -121,6 +121,13 @@ const STATUS_OF: Readonly<Record<HealthReport['status'], HealthStatus>> = {
 const checkOf = ({ status, reason }: HealthReport): Check =>
   reason === undefined ? { status: STATUS_OF[status] } : { status: STATUS_OF[status], detail: reason };
 
+/** What a check found lost or changed stays so until a person restores or deletes it. */
+const withDamage = (vault: Check, report: HealthReport | undefined): Check => {
+  const { damaged } = (report?.details['blobs'] ?? {}) as Readonly<{ damaged?: number }>;
+  if (damaged === undefined || damaged === 0 || vault.status !== 'ok') return vault;
+  return { status: 'degraded', detail: `${damaged} damaged: GET /v1/vault/artifacts?damaged=true` };
+};
+
 /** Asked for once by however many come within a second. */
 class Recent<Value> {
   private known: Readonly<{ at_ms: number; value: Promise<Value> }> | undefined;
@@ -171,8 +178,9 @@ export class Health {
     const worker = of('worker');
     const processes = processesOf([own_report, ...told.map(({ report }) => report)]);
     const unheard = CONTEXTS.filter((_, index) => told[index]?.report === undefined);
+    const vault = withDamage(of('vault'), told[CONTEXTS.indexOf('vault')]?.report);
     const checks: HealthDocument['checks'] = {
-      ...{ nats, postgres, vault: of('vault'), missions: of('mission') },
+      ...{ nats, postgres, vault, missions: of('mission') },
       ...{ governance: of('governance'), evolution: of('evolution') },
       projections: projectionsOf([own_report, ...told.map(({ report }) => report)]),
       workers: worker.status === 'ok' ? workers : { ...workers, ...worker },

@@ -53,13 +53,36 @@ describe('a blob store', () => {
         .digest(),
     );
     const pieces = Buffer.concat(expected);
-    await expect(store.verify(digest, size, piece_bytes)).resolves.toEqual({ kind: 'verified', pieces });
+    await expect(store.verify(digest, size, { piece_bytes })).resolves.toEqual({ kind: 'verified', pieces });
   });
 
   it('calls a store without its bucket unavailable, not empty (B4)', async () => {
     const elsewhere = new BlobStore({ ...options, bucket: 'blob-store-spec-never-made' });
     await expect(elsewhere.verify(sha256(Buffer.from('x')), 1)).rejects.toThrow(BlobStoreUnavailable);
     elsewhere.close();
+  });
+
+  it('removes a blob, also one that is not there', async () => {
+    const digest = await store.put(Buffer.from('to be removed'));
+    await store.remove(digest);
+    await store.remove(digest);
+    await expect(store.verify(digest, 13)).resolves.toEqual({ kind: 'absent' });
+  });
+
+  it('sees nothing of another space (B1)', async () => {
+    const enclosures = new BlobStore({ ...options, space: 'enclosures' });
+    const digest = await enclosures.put(Buffer.from('for another purpose'));
+    await store.remove(digest);
+    await expect(store.size(digest)).resolves.toBeUndefined();
+    await expect(enclosures.verify(digest, 19)).resolves.toEqual({ kind: 'verified' });
+    enclosures.close();
+  });
+
+  it('reads no faster than it is told to', async () => {
+    const digest = await store.put(randomBytes(300_000));
+    const began_ms = performance.now();
+    await expect(store.verify(digest, 300_000, { bytes_per_second: 1_000_000 })).resolves.toEqual({ kind: 'verified' });
+    expect(performance.now() - began_ms).toBeGreaterThan(250);
   });
 
   it('keeps the empty blob', async () => {

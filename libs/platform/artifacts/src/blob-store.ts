@@ -2,19 +2,21 @@
 //
 // Bytes in S3-compatible object storage, addressed by their SHA-256.
 //
-//   B1. The key says what the bytes must be: `blobs/<first two digits>/<sha256>`. Who knows a digest knows the key.
+//   B1. The key says what the bytes must be: `<space>/<first two digits>/<sha256>`. Who knows a digest knows the key. A
+//       store sees one space, so that what is kept for another purpose is never taken for its own.
 //   B2. Nothing is believed because it lies there: `verify` reads the bytes and hashes them, as a whole and, where it
 //       is asked to, piece by piece, so that a part can be checked later without the rest.
 //   B3. A URL that is given away is for one key, one method, and at most five minutes.
 //   B4. A storage that is away, slow or wrong is `BlobStoreUnavailable`; only "there is no such key" is an answer.
 //
-// Eight S3 operations and no more (of one bucket: exists, make; of one object: head, get, put, and two signatures), so
-// that another storage can take the place of MinIO.
+// Nine S3 operations and no more (of one bucket: exists, make; of one object: head, get, put, delete, and two
+// signatures), so that another storage can take the place of MinIO.
 
 import { createHash } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Transform, type Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client, S3Error } from 'minio';
 import { BlobAbsent, BlobStoreUnavailable } from './errors.js';
 
@@ -30,7 +32,11 @@ const NO_KEY_CODES = ['NoSuchKey'];
 /** Two that start at the same time both find no bucket; the second to make it is told so. */
 const MADE_CODES = ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'];
 
+export type Space = 'blobs' | 'enclosures';
+
 export type BlobStoreOptions = Readonly<{
+  /** @default blobs */
+  space?: Space;
   endpoint: string;
   access_key: string;
   secret_key: string;
@@ -39,6 +45,14 @@ export type BlobStoreOptions = Readonly<{
 }>;
 
 const SHA256_BYTES = 32;
+const MS_PER_SECOND = 1_000;
+
+export type Reading = Readonly<{
+  /** Digests of pieces of this size are wanted too. */
+  piece_bytes?: number;
+  /** No more than this, for what must not be in anybody's way. */
+  bytes_per_second?: number;
+}>;
 
 export type Verification =
   | Readonly<{
@@ -49,9 +63,9 @@ export type Verification =
   | Readonly<{ kind: 'absent' }>
   | Readonly<{ kind: 'differs'; sha256: string; size: number }>;
 
-export const blobKey = (sha256: string): string => {
+export const blobKey = (sha256: string, space: Space = 'blobs'): string => {
   if (!DIGEST.test(sha256)) throw new RangeError(`${JSON.stringify(sha256)} is not a SHA-256 digest`);
-  return `blobs/${sha256.slice(0, 2)}/${sha256}`;
+  return `${space}/${sha256.slice(0, 2)}/${sha256}`;
 };
 
 const hasCode = (error: unknown, codes: readonly string[]): boolean =>
@@ -61,13 +75,15 @@ export class BlobStore {
   private readonly client: Client;
   private readonly bucket: string;
   private readonly agent: HttpAgent;
+  private readonly keyOf: (sha256: string) => string;
 
-  constructor({ endpoint, access_key, secret_key, bucket, region }: BlobStoreOptions) {
+  constructor({ endpoint, access_key, secret_key, bucket, region, space = 'blobs' }: BlobStoreOptions) {
     const { hostname, port, protocol } = new URL(endpoint);
     const useSSL = protocol === 'https:';
     const sockets = { keepAlive: true, maxSockets: SOCKETS_MAX };
     this.agent = useSSL ? new HttpsAgent(sockets) : new HttpAgent(sockets);
     this.bucket = bucket;
+    this.keyOf = (sha256) => blobKey(sha256, space);
     this.client = new Client({
       endPoint: hostname,
       port: Number(port || (useSSL ? 443 : 80)),
@@ -96,7 +112,7 @@ export class BlobStore {
 
   /** The size of a blob in bytes; undefined when there is none. */
   async size(sha256: string): Promise<number | undefined> {
-    const key = blobKey(sha256);
+    const key = this.keyOf(sha256);
     return this.ask('look for a blob', async () => {
       try {
         return (await this.client.statObject(this.bucket, key)).size;
@@ -108,10 +124,10 @@ export class BlobStore {
   }
 
   /**
-   * Reads the stored bytes and says whether they are what their key says (B2). With `piece_bytes` also the digest of
-   * each piece of that size; the last one is what remains.
+   * Reads the stored bytes and says whether they are what their key says (B2). Of pieces the last one is what remains.
    */
-  async verify(sha256: string, size: number, piece_bytes?: number): Promise<Verification> {
+  async verify(sha256: string, size: number, { piece_bytes, bytes_per_second }: Reading = {}): Promise<Verification> {
+    const began_ms = performance.now();
     const whole = createHash('sha256');
     const pieces = piece_bytes === undefined ? undefined : new PieceDigests(piece_bytes);
     let read = 0;
@@ -120,6 +136,7 @@ export class BlobStore {
         whole.update(chunk);
         pieces?.update(chunk);
         read += chunk.length;
+        if (bytes_per_second !== undefined) await untilDue(began_ms + (read / bytes_per_second) * MS_PER_SECOND);
       }
     } catch (error) {
       if (error instanceof BlobAbsent) return { kind: 'absent' };
@@ -132,7 +149,7 @@ export class BlobStore {
 
   /** The stored bytes, unchecked: whoever reads them hashes them. Throws `BlobAbsent`. */
   async open(sha256: string): Promise<Readable> {
-    const key = blobKey(sha256);
+    const key = this.keyOf(sha256);
     const stream = await this.ask('open a blob', async () => {
       try {
         return await this.client.getObject(this.bucket, key);
@@ -147,8 +164,14 @@ export class BlobStore {
   /** Keeps bytes under their own digest, and answers with it. */
   async put(bytes: Buffer): Promise<string> {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    await this.ask('keep a blob', () => this.client.putObject(this.bucket, blobKey(sha256), bytes, bytes.length));
+    await this.ask('keep a blob', () => this.client.putObject(this.bucket, this.keyOf(sha256), bytes, bytes.length));
     return sha256;
+  }
+
+  /** Also of a blob that is not there. */
+  async remove(sha256: string): Promise<void> {
+    const key = this.keyOf(sha256);
+    await this.ask('remove a blob', () => this.client.removeObject(this.bucket, key));
   }
 
   /** A URL for one PUT of the blob with this digest (B3). */
@@ -167,7 +190,7 @@ export class BlobStore {
 
   private async sign(method: 'GET' | 'PUT', sha256: string, seconds: number): Promise<string> {
     if (!(seconds >= 1 && seconds <= URL_SECONDS_MAX)) throw new RangeError(`a URL cannot last ${seconds} s`);
-    const key = blobKey(sha256);
+    const key = this.keyOf(sha256);
     return this.ask('sign a URL', () => this.client.presignedUrl(method, this.bucket, key, Math.floor(seconds)));
   }
 
@@ -188,6 +211,14 @@ export class BlobStore {
     }
   }
 }
+
+/** Short of this, going on is cheaper than waiting. */
+const PAUSE_MS_MIN = 20;
+
+const untilDue = async (due_ms: number): Promise<void> => {
+  const left_ms = due_ms - performance.now();
+  if (left_ms >= PAUSE_MS_MIN) await pause(left_ms);
+};
 
 /** Digests of equal pieces of what comes in chunks of any size. */
 class PieceDigests {

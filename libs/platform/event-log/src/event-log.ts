@@ -20,8 +20,8 @@ import { isUnanswered, untilAnswered } from './append.js';
 import type { StreamIdentity } from './commit.js';
 import { LogReadOnly, LogUnavailable } from './errors.js';
 import { EventStream, type StreamInfo } from './event-stream.js';
-import { partitionOf, streamName, streamOf } from './names.js';
-import { incarnationOf } from './position.js';
+import { anyOf, partitionOf, streamName, streamOf } from './names.js';
+import { incarnationOf, type PositionVector } from './position.js';
 import {
   checkpointFaults,
   configFaults,
@@ -154,6 +154,22 @@ export class EventLog {
   /** The streams as found at the start, for readers and for positions. */
   identities(): readonly StreamIdentity[] {
     return this.streams.map(({ number, name }) => ({ number, name, incarnation: this.standingOf(name).incarnation }));
+  }
+
+  /** The last commit of any aggregate of this kind in each stream that has one, as the leaders say now. */
+  async lastOfKind({ context, name }: Readonly<{ context: string; name: string }>): Promise<PositionVector> {
+    const deadline_ms = performance.now() + START_MS_MAX;
+    const subject = anyOf(context, name);
+    const last = await Promise.all(
+      this.streams.map((stream) => untilAnswered(() => stream.last(subject), deadline_ms)),
+    );
+    return new Map(
+      this.streams.flatMap((stream, index) => {
+        const sequence = last[index]?.seq;
+        const { incarnation } = this.standingOf(stream.name);
+        return sequence === undefined ? [] : [[stream.number, { incarnation, sequence, index: 0 }] as const];
+      }),
+    );
   }
 
   /** Adds what runs after each group of an aggregate's commands has been decided. Once per aggregate. */

@@ -16,6 +16,9 @@ export const subjectOf = (context: string, aggregate: string, id: string): strin
   return `evt.${twoDigits(partitionOf(id))}.${context}.${aggregate}.${id}`;
 };
 
+/** Matches every aggregate of a kind. */
+export const anyOf = (context: string, aggregate: string): string => `evt.*.${context}.${aggregate}.*`;
+
 export type SubjectParts = Readonly<{ context: string; aggregate: string; id: string }>;
 
 /** Undefined for what is not the subject of an aggregate. */

@@ -31,7 +31,7 @@ const REQUESTS: Readonly<Record<Exclude<ContextName, 'reader' | 'admin'>, readon
   gateway: ['cmd.>', 'qry.>'],
   mission: ['cmd.governance.>', 'qry.governance.>', 'cmd.vault.>', 'qry.vault.>', 'cmd.mission.>'],
   governance: ['cmd.governance.>'],
-  vault: [],
+  vault: ['qry.mission.get'],
   evolution: [],
   worker: ['cmd.mission.poll', 'cmd.mission.report', 'cmd.vault.>', 'qry.vault.>'],
 };

@@ -49,10 +49,12 @@ const READING = [`$JS.API.STREAM.MSG.GET.${LOG}`, `$JS.API.STREAM.INFO.${LOG}`];
 const APPENDS = CONTEXTS.map((context) => `evt.63.${context}.thing.probe`);
 const COMMANDS = CONTEXTS.map((context) => `cmd.${context}.probe`);
 const QUESTIONS = CONTEXTS.map((context) => `qry.${context}.probe`);
+const MISSION_READ = 'qry.mission.get';
 const POLLS = ['cmd.mission.poll', 'cmd.mission.report'];
 const ANSWERS = [...USERS, 'reader', 'admin'].map((user) => `_INBOX_${user}.probe`);
 const EVERYTHING = [
   ...[ADMINISTRATION, FOLLOWING, READING, APPENDS, COMMANDS, QUESTIONS, POLLS, ANSWERS].flat(),
+  MISSION_READ,
   'elsewhere.entirely',
 ];
 
@@ -64,11 +66,11 @@ const MAY_PUBLISH: Record<User | 'reader', string[]> = {
     ...LOG_OF('mission'),
     ...['cmd.governance.probe', 'qry.governance.probe', 'cmd.vault.probe', 'qry.vault.probe', 'cmd.mission.probe'],
     ...POLLS,
-    ...TO('gateway', 'mission', 'worker'),
+    ...TO('gateway', 'mission', 'vault', 'worker'),
   ],
   governance: [...LOG_OF('governance'), 'cmd.governance.probe', ...TO('gateway', 'governance', 'mission')],
-  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, ...POLLS, ...TO('gateway')],
-  vault: [...LOG_OF('vault'), ...TO('gateway', 'mission', 'worker')],
+  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, MISSION_READ, ...POLLS, ...TO('gateway')],
+  vault: [...LOG_OF('vault'), MISSION_READ, ...TO('gateway', 'mission', 'worker')],
   evolution: [...LOG_OF('evolution'), ...TO('gateway')],
   worker: [...POLLS, 'cmd.vault.probe', 'qry.vault.probe', ...TO('gateway')],
   reader: [...FOLLOWING, ...READING],

@@ -5,6 +5,13 @@ import { artifactEvents, type ArtifactEvent } from './index.js';
 
 type Examples = { [Name in ArtifactEvent['type']]: readonly Extract<ArtifactEvent, { type: Name }>['data'][] };
 
+const version_2 = {
+  artifact_id: 'art_733e212f-0f8c-87db-adb6-a38d7e7c00eb',
+  name: 'handbook/rules.pdf',
+  version: 2,
+  sha256: '0d6e4079e36703ebd37c00722f5891d28b0e2811dc114b129215123adcce3605',
+};
+
 const mission_id = 'msn_01a1f930-8d95-7333-899f-86bbb72360f2';
 
 const examples: Examples = {
@@ -24,6 +31,12 @@ const examples: Examples = {
       inputs: ['art_733e212f-0f8c-87db-adb6-a38d7e7c00eb'],
     },
   ],
+  ArtifactDeleted: [{ ...version_2, reason: 'It names a customer.' }],
+  ArtifactDamaged: [
+    { ...version_2, damage: 'lost' },
+    { ...version_2, damage: 'changed', found_sha256: 'a'.repeat(64), found_size: 17 },
+  ],
+  ArtifactMended: [version_2],
 };
 
 describe('the recorded artifact events', () => {

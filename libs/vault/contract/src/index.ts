@@ -6,6 +6,8 @@ import {
   instant,
   mission_id,
   pageQuery,
+  sealed,
+  text,
   type Catalogue,
   type EventsOf,
 } from '@nexusmon/shared-contract';
@@ -28,6 +30,15 @@ export const artifact_name = z
 
 const producer = { mission_id, task_id, attempt, worker: z.string() };
 
+/** What became of bytes that were recorded: gone from the store, or others. */
+export const damage = z.enum(['lost', 'changed']).meta({ id: 'Damage' });
+export type Damage = z.infer<typeof damage>;
+/** Which version of a series an event is about. */
+const version_of_series = { artifact_id, name: artifact_name, version: z.int().min(1), sha256: digest };
+/** What was found instead of the recorded bytes, where something was. */
+const found_instead = { found_sha256: digest.optional(), found_size: z.int().min(0).optional() };
+const reason = text(1, 4_000);
+
 /** One immutable version of a named series. The blob lay under its SHA-256, verified, before this was written. */
 export const artifactEvents = {
   ArtifactRecorded: firstVersion(
@@ -43,6 +54,12 @@ export const artifactEvents = {
       inputs: z.array(artifact_id),
     }),
   ),
+  /** The bytes go with it, once no other artifact has them. */
+  ArtifactDeleted: firstVersion(z.strictObject({ ...version_of_series, reason: sealed(reason) })),
+  /** A check found that the stored bytes are not there, or others. */
+  ArtifactDamaged: firstVersion(z.strictObject({ ...version_of_series, damage, ...found_instead })),
+  /** A later check found the recorded bytes again. */
+  ArtifactMended: firstVersion(z.strictObject(version_of_series)),
 } satisfies Catalogue;
 export type ArtifactEvent = EventsOf<typeof artifactEvents>;
 
@@ -61,13 +78,25 @@ export const artifactDocument = z
     worker: z.string(),
     inputs: z.array(artifact_id),
     created_at: instant,
+    deleted_at: instant.optional().describe('The bytes are gone for good.'),
+    deleted_by: z.string().optional(),
+    deleted_reason: z.string().optional(),
+    damage: damage.optional().describe('What the last check found wrong with the stored bytes.'),
+    damaged_at: instant.optional(),
     links: z.record(z.string(), z.string()),
   })
   .meta({ id: 'Artifact' });
 export type ArtifactDocument = z.infer<typeof artifactDocument>;
 
-/** Where a blob of this digest may be put: a URL for one PUT of exactly `size` bytes; none when it is there already. */
-export const beginUpload = z.strictObject({ sha256: digest, size: z.int().min(0).max(ARTIFACT_BYTES_MAX) });
+/**
+ * Where a blob of this digest may be put: a URL for one PUT of exactly `size` bytes; none when it is there already.
+ * What is recorded as an artifact, and is removed with the last that has it, lies apart from what only events name.
+ */
+export const beginUpload = z.strictObject({
+  sha256: digest,
+  size: z.int().min(0).max(ARTIFACT_BYTES_MAX),
+  space: z.enum(['blobs', 'enclosures']).default('blobs'),
+});
 export const uploadTarget = z.strictObject({ present: z.boolean(), url: z.string().optional() });
 
 /** Records a blob that has been put. Refused unless the stored bytes have this digest. Listed once answered. */
@@ -82,6 +111,17 @@ export const recordArtifact = z.strictObject({
   inputs: z.array(artifact_id).max(1_000),
 });
 export type RecordArtifact = z.infer<typeof recordArtifact>;
+export const deleteBody = z.strictObject({ reason }).meta({ id: 'DeleteArtifact' });
+/** `key_id`: whose words the reason is. A series has the key of who first deleted something of it. */
+export const deleteArtifact = z.strictObject({ asked, artifact_id, ...deleteBody.shape, key_id: z.string() });
+export type DeleteArtifact = z.infer<typeof deleteArtifact>;
+/** Reads the stored bytes now. */
+export const checkArtifact = z.strictObject({ asked, artifact_id });
+export const checkResult = z.enum(['match', 'mismatch', 'missing']).meta({ id: 'CheckResult' });
+export const checkDocument = z
+  .strictObject({ artifact_id, sha256: digest, size: z.int(), result: checkResult, ...found_instead })
+  .meta({ id: 'ArtifactCheck' });
+export type CheckDocument = z.infer<typeof checkDocument>;
 export const getArtifact = z.strictObject({ artifact_id, min_position: z.string().optional() });
 /** A short-lived URL for one GET of the blob; the reader checks the digest. */
 export const openArtifact = z.strictObject({ artifact_id });
@@ -89,7 +129,7 @@ export const openedArtifact = z.strictObject({ artifact: artifactDocument, url: 
 /** The digests of the pieces from the first to the last, both included, of a blob of more than one piece. */
 export const askPieces = z.strictObject({ artifact_id, first: z.int().min(0), last: z.int().min(0) });
 export const pieceDigests = z.strictObject({ sha256: z.array(digest) });
-/** A short-lived URL for one GET of the bytes under this digest, recorded or not; the reader checks them. */
+/** A short-lived URL for one GET of the enclosure with this digest; the reader checks it. */
 export const openBlob = z.strictObject({ sha256: digest });
 export const openedBlob = z.strictObject({ url: z.string() });
 export const listArtifacts = z.strictObject({
@@ -98,7 +138,9 @@ export const listArtifacts = z.strictObject({
   task_id: task_id.optional(),
   name: z.string().max(512).optional(),
   kind: artifact_kind.optional(),
-  latest: z.boolean().optional().describe('Only the newest version of each name.'),
+  latest: z.boolean().optional().describe('Only the newest version of each name that is not deleted.'),
+  deleted: z.boolean().optional(),
+  damaged: z.boolean().optional(),
   min_position: z.string().optional(),
 });
 export const listVersions = z.strictObject({ artifact_id, ...pageQuery, min_position: z.string().optional() });
@@ -136,6 +178,8 @@ export type LineageNode = z.infer<typeof lineageNode>;
 export const VAULT_SUBJECTS = {
   begin_upload: 'cmd.vault.begin_upload',
   record: 'cmd.vault.record',
+  delete: 'cmd.vault.delete',
+  check: 'cmd.vault.check',
   get: 'qry.vault.get',
   open: 'qry.vault.open',
   pieces: 'qry.vault.pieces',

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { secondsAfter } from '@nexusmon/kernel';
 import { specify } from '@nexusmon/testing';
-import { artifactDocument, type ArtifactEvent } from '@nexusmon/vault-contract';
+import { artifactDocument } from '@nexusmon/vault-contract';
 import fc from 'fast-check';
-import { artifactSeries, RECENT_MAX, recordedAlready, toDocument, type ArtifactCommand } from './artifact.js';
+import { afterwards, toDocument } from './artifact.document.js';
+import { artifactSeries, RECENT_MAX, recordedAlready, type ArtifactCommand, type EventOf } from './artifact.js';
+import { hasVersion } from './version-runs.js';
 
 const { given, history, fold } = specify(artifactSeries);
 
@@ -23,17 +25,40 @@ const data = {
   worker: 'report.compose',
   inputs: [],
 };
-const record = (over: Partial<ArtifactCommand['data']> = {}): ArtifactCommand => ({
+type CommandOf<Type> = Extract<ArtifactCommand, { type: Type }>;
+type Record = CommandOf<'RecordArtifact'>;
+const record = (over: Partial<Record['data']> = {}): Record => ({
   type: 'RecordArtifact',
   actor: 'service:vault',
   time: at(1),
   data: { ...data, ...over },
 });
-const recorded = (version: number, over: Partial<ArtifactCommand['data']> = {}): ArtifactEvent => ({
+const recorded = (version: number, over: Partial<Record['data']> = {}): EventOf<'ArtifactRecorded'> => ({
   type: 'ArtifactRecorded',
   actor: 'service:vault',
   time: at(1),
   data: { ...data, ...over, version },
+});
+const about = (version: number, over: { name?: string } = {}) => ({
+  ...{ artifact_id: idOf(version), name: data.name, version, sha256: data.sha256 },
+  ...over,
+});
+const person = { actor: 'operator:owner', time: at(2) };
+const remove = (version: number, over = {}): ArtifactCommand => ({
+  ...{ type: 'DeleteArtifact', ...person, data: { ...about(version, over), reason: 'wrong' } },
+});
+const deleted = (version: number): EventOf<'ArtifactDeleted'> => ({
+  ...{ type: 'ArtifactDeleted', ...person, data: { ...about(version), reason: 'wrong' } },
+});
+type Note = CommandOf<'NoteCheck'>['data'];
+const note = (version: number, found: Pick<Note, 'result' | 'found_sha256' | 'found_size'>): ArtifactCommand => ({
+  ...{ type: 'NoteCheck', ...person, data: { ...about(version), ...found } },
+});
+const damaged = (version: number, damage: 'lost' | 'changed', found = {}): EventOf<'ArtifactDamaged'> => ({
+  ...{ type: 'ArtifactDamaged', ...person, data: { ...about(version), damage, ...found } },
+});
+const mended = (version: number): EventOf<'ArtifactMended'> => ({
+  ...{ type: 'ArtifactMended', ...person, data: about(version) },
 });
 const other_bytes = { sha256: 'b'.repeat(64), artifact_id: idOf(2) };
 
@@ -66,6 +91,62 @@ describe('an artifact series', () => {
       .when(record({ ...other_bytes, name: 'another' }))
       .thenRejected({ code: 'another-series', name: data.name });
   });
+  it('deletes a version once, and goes on counting (V5)', () => {
+    given(recorded(1)).when(remove(1)).then(deleted(1));
+    given(recorded(1), deleted(1)).when(remove(1)).thenNothing();
+    given(recorded(1), deleted(1)).when(record(other_bytes)).then(recorded(2, other_bytes));
+  });
+  it('records anew what was deleted (V2, V5)', () =>
+    given(recorded(1), deleted(1))
+      .when(record({ artifact_id: idOf(2) }))
+      .then(recorded(2, { artifact_id: idOf(2) })));
+  it('deletes and notes nothing that there is not', () => {
+    given().when(remove(1)).thenRejected({ code: 'version-unknown', versions: 0 });
+    given(recorded(1)).when(remove(2)).thenRejected({ code: 'version-unknown', versions: 1 });
+    given(recorded(1))
+      .when(note(2, { result: 'missing' }))
+      .thenRejected({ code: 'version-unknown', versions: 1 });
+    given(recorded(1))
+      .when(remove(1, { name: 'another' }))
+      .thenRejected({ code: 'another-series', name: data.name });
+  });
+  it('notes damage when it begins and when it ends (V6)', () => {
+    const instead = { found_sha256: 'c'.repeat(64), found_size: 7 };
+    given(recorded(1))
+      .when(note(1, { result: 'match' }))
+      .thenNothing();
+    given(recorded(1))
+      .when(note(1, { result: 'missing' }))
+      .then(damaged(1, 'lost'));
+    given(recorded(1))
+      .when(note(1, { result: 'mismatch', ...instead }))
+      .then(damaged(1, 'changed', instead));
+    given(recorded(1), damaged(1, 'lost'))
+      .when(note(1, { result: 'mismatch', ...instead }))
+      .thenNothing();
+    given(recorded(1), damaged(1, 'lost'))
+      .when(note(1, { result: 'match' }))
+      .then(mended(1));
+    given(recorded(1), damaged(1, 'lost'), mended(1))
+      .when(note(1, { result: 'missing' }))
+      .then(damaged(1, 'lost'));
+  });
+  it('notes nothing of what is deleted (V5)', () => {
+    given(recorded(1), deleted(1))
+      .when(note(1, { result: 'missing' }))
+      .thenNothing();
+    given(recorded(1), damaged(1, 'lost'), deleted(1))
+      .when(note(1, { result: 'match' }))
+      .thenNothing();
+  });
+  it('shows in the document of a version what became of it', () => {
+    const sound = toDocument(recorded(1));
+    const lost = afterwards(sound, damaged(1, 'lost'));
+    expect(artifactDocument.parse(lost)).toEqual({ ...sound, damage: 'lost', damaged_at: at(2) });
+    expect(afterwards(lost, mended(1))).toEqual(sound);
+    const gone = { deleted_at: at(2), deleted_by: 'operator:owner', deleted_reason: 'wrong' };
+    expect(artifactDocument.parse(afterwards(lost, deleted(1)))).toEqual({ ...sound, ...gone });
+  });
   it('has a document of its schema', () =>
     expect(artifactDocument.parse(toDocument(recorded(1)))).toMatchObject({
       version: 1,
@@ -89,6 +170,38 @@ describe('an artifact series', () => {
         if (last) expect(recordedAlready(series, last.data)).toBeDefined();
       }),
       { numRuns: 40 },
+    );
+  });
+
+  it('knows what is deleted and what is damaged after any history (V2, V5, V6)', () => {
+    const anyCommand = fc
+      .record({
+        verb: fc.constantFrom('record', 'delete', 'match', 'missing'),
+        version: fc.integer({ min: 1, max: 8 }),
+      })
+      .map(({ verb, version }) => {
+        if (verb === 'record') return record({ sha256: String(version).repeat(64), artifact_id: idOf(version) });
+        return verb === 'delete' ? remove(version) : note(version, { result: verb });
+      });
+    fc.assert(
+      fc.property(fc.array(anyCommand, { maxLength: 60, size: 'max' }), (commands) => {
+        const events = history(commands);
+        const series = fold(events);
+        if (series.status === 'absent') return;
+        const last = new Map<number, string>();
+        for (const { type, data: of } of events) {
+          // What is deleted stays so, and a mark is set and taken away in turn.
+          expect(last.get(of.version)).not.toBe('ArtifactDeleted');
+          if (type === 'ArtifactDamaged') expect(last.get(of.version)).not.toBe('ArtifactDamaged');
+          if (type === 'ArtifactMended') expect(last.get(of.version)).toBe('ArtifactDamaged');
+          last.set(of.version, type);
+        }
+        for (const [version, type] of last) {
+          expect(hasVersion(series.deleted, version)).toBe(type === 'ArtifactDeleted');
+          expect(hasVersion(series.damaged, version)).toBe(type === 'ArtifactDamaged');
+        }
+      }),
+      { numRuns: 60 },
     );
   });
 });

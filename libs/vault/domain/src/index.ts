@@ -1,1 +1,2 @@
 export * from './artifact.js';
+export * from './artifact.document.js';

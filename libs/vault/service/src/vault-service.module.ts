@@ -1,4 +1,9 @@
-import { Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Module,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { BlobStore } from '@nexusmon/artifacts';
 import { Config, ContextSecrets } from '@nexusmon/config';
 import { Derived, Health, PlatformModule } from '@nexusmon/runtime';
@@ -6,36 +11,68 @@ import { ArtifactList } from './artifact/artifact-list.js';
 import { artifactProjection } from './artifact/artifact.projection.js';
 import { ArtifactRequestHandler } from './artifact/artifact.request-handler.js';
 import { Artifacts } from './artifact/artifacts.js';
+import { BlobChecks } from './artifact/blob-checks.js';
 import { BlobPieces } from './artifact/blob-pieces.js';
+import { BlobRemoval, removeBlobs } from './artifact/blob-removal.js';
+import { EnclosureStore } from './artifact/enclosure-store.js';
 import { Lineage } from './artifact/lineage.js';
+import { MissionStanding } from './artifact/mission-standing.js';
 import { withFigures } from './telemetry.js';
 
-const blobStore = {
-  provide: BlobStore,
-  inject: [Config, ContextSecrets],
-  useFactory: ({ s3 }: Config, secrets: ContextSecrets) =>
-    new BlobStore({ ...s3, access_key: secrets.get('s3_access_key'), secret_key: secrets.get('s3_secret_key') }),
-};
+const storeOptions = ({ s3 }: Config, secrets: ContextSecrets) => ({
+  ...s3,
+  access_key: secrets.get('s3_access_key'),
+  secret_key: secrets.get('s3_secret_key'),
+});
+const inject = [Config, ContextSecrets];
+
+const stores = [
+  {
+    provide: BlobStore,
+    inject,
+    useFactory: (config: Config, secrets: ContextSecrets) => new BlobStore(storeOptions(config, secrets)),
+  },
+  {
+    provide: EnclosureStore,
+    inject,
+    useFactory: (config: Config, secrets: ContextSecrets) =>
+      new EnclosureStore({ ...storeOptions(config, secrets), space: 'enclosures' }),
+  },
+];
 
 @Module({
   imports: [PlatformModule.forContext('vault')],
   controllers: [ArtifactRequestHandler],
-  providers: [blobStore, ArtifactList, Artifacts, BlobPieces, Lineage],
+  providers: [...stores, ...[ArtifactList, Artifacts, BlobChecks, BlobPieces, BlobRemoval, Lineage, MissionStanding]],
 })
-export class VaultServiceModule implements OnApplicationShutdown {
+export class VaultServiceModule implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(
     derived: Derived,
     health: Health,
     private readonly blobs: BlobStore,
+    private readonly enclosures: EnclosureStore,
+    private readonly checks: BlobChecks,
+    removal: BlobRemoval,
   ) {
     derived.addProjection(withFigures(artifactProjection));
+    derived.addReactor(removeBlobs(removal));
+    health.addDetail('blobs', () => checks.state);
     health.addProbe('s3', async () => {
       await blobs.prepare();
       return undefined;
     });
   }
 
+  onApplicationBootstrap(): void {
+    this.checks.start();
+  }
+
+  beforeApplicationShutdown(): void {
+    this.checks.close();
+  }
+
   onApplicationShutdown(): void {
     this.blobs.close();
+    this.enclosures.close();
   }
 }

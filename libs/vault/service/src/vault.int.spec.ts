@@ -1,17 +1,19 @@
-// The vault over real NATS, PostgreSQL and MinIO, asked over the wire as a runner asks it. `V1`–`V3` are the numbers in
-// artifacts.ts.
+// The vault over real NATS, PostgreSQL and MinIO, asked over the wire as a runner asks it. `V1`–`V6` are the numbers in
+// artifacts.ts, `R1`–`R3` those in blob-removal.ts, `C1`–`C3` those in blob-checks.ts.
 
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { BlobStore } from '@nexusmon/artifacts';
 import { readConfig } from '@nexusmon/config';
-import { keyedId, newId, sha256Hex } from '@nexusmon/event-log';
+import { keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
+import { Keyring } from '@nexusmon/keys';
 import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
 import { Database, digestTable, migrate } from '@nexusmon/projections';
-import { ContextNats, startService, type RunningService } from '@nexusmon/runtime';
+import { ContextNats, Health, startService, type RunningService } from '@nexusmon/runtime';
 import type { Page, Reply } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
@@ -19,15 +21,28 @@ import {
   VAULT_SUBJECTS,
   PIECE_BYTES,
   type ArtifactDocument,
+  type CheckDocument,
   type LineageDocument,
   type openedArtifact,
   type RecordArtifact,
   type uploadTarget,
 } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
+import { BlobChecks } from './artifact/blob-checks.js';
+import { BlobRemoval } from './artifact/blob-removal.js';
+import { artifactAggregate } from './artifact/artifact.aggregate.js';
+import { seriesOf } from './artifact/series-id.js';
 import { ARTIFACT_INPUT, ARTIFACT_VIEW } from './artifact/artifact.projection.js';
 import { VaultServiceModule } from './vault-service.module.js';
 import { vaultMigrations } from './migrations.js';
+
+// Hooks run in their order: what asks the servers ends before they do.
+afterAll(async () => {
+  await connection.close();
+  await mission_connection.close();
+  await vault.stop();
+  blobs.close();
+});
 
 // Servers of its own: the view is thrown away and made anew.
 const servers = await testServers({ own: true });
@@ -65,18 +80,41 @@ const blobs = new BlobStore({ ...config.s3, access_key, secret_key });
 
 let vault: RunningService;
 let connection: NatsConnection;
+let mission_connection: NatsConnection;
+let key_id: string;
 let client: MessageClient;
 
+/** As the gateway has one for each of those who ask it. */
+const operatorKey = async (): Promise<string> => {
+  const { database_user: user = '', database_password: password = '', wrap_key = '' } = secretsOf('gateway');
+  const database = await Database.open({ ...config.database, user, password, name: 'vault-spec-keys' });
+  const ring = new Keyring({ sql: database, wrap_key: createSecretKey(Buffer.from(wrap_key, 'base64')) });
+  const made = await ring.forOwner('operator:owner');
+  await database.close();
+  return made;
+};
+
+/** What the mission service would say; of any other mission that there is none. */
+const missions = new Map<string, string>();
+const missionOf = (mission_id: string): Reply<unknown> => {
+  const status = missions.get(mission_id);
+  if (status !== undefined) return { kind: 'done', changed: false, position: '', body: { status } };
+  return { kind: 'refused', refusal: { code: 'mission-not-found', detail: 'there is no such mission' } };
+};
+
 beforeAll(async () => {
+  mission_connection = await connectAs('mission');
+  mission_connection.subscribe('qry.mission.get', {
+    callback: (_, message) => {
+      message.respond(JSON.stringify(missionOf(message.json<{ mission_id: string }>().mission_id)));
+    },
+  });
+  await mission_connection.flush();
+  key_id = await operatorKey();
   await migrate(adminUrl(), 'vault', 'vault', vaultMigrations);
   vault = await startVault();
   connection = await connectAs('worker');
   client = new MessageClient(new RequestMux(connection, inboxPrefixOf('worker')));
-});
-afterAll(async () => {
-  await connection.close();
-  await vault.stop();
-  blobs.close();
 });
 
 const beginUpload = async (sha256: string, size: number) =>
@@ -92,6 +130,8 @@ const done = <Body>(reply: Reply<Body>): Body => {
   if (reply.kind !== 'done') throw new Error(JSON.stringify(reply));
   return reply.body;
 };
+const get = async (artifact_id: string) =>
+  done(await client.request<ArtifactDocument>(VAULT_SUBJECTS.get, { artifact_id }));
 const codeOf = (reply: Reply<unknown>) => (reply.kind === 'refused' ? reply.refusal.code : reply.kind);
 
 const put = async (bytes: Buffer) => {
@@ -123,6 +163,57 @@ const keepAndWait = async (text: string) => {
   await put(bytes);
   const reply = await record(command(bytes));
   return { position: reply.kind === 'done' ? reply.position : '' };
+};
+
+const eventually = async (holds: () => Promise<boolean>): Promise<void> => {
+  const late_ms = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > late_ms) throw new Error(`never: ${holds.toString()}`);
+    await pause(20);
+  }
+};
+
+/** The last message of a series, as it lies in the log. */
+const lastCommitOf = async (name: string): Promise<string> => {
+  const id = seriesOf(name);
+  const { context, name: aggregate } = artifactAggregate;
+  const reader = await connectAs('reader');
+  const last_by_subj = subjectOf(context, aggregate, id);
+  const reply = await reader.request(`$JS.API.STREAM.MSG.GET.${streamName(0)}`, JSON.stringify({ last_by_subj }));
+  await reader.close();
+  const { message } = reply.json<{ message: { data: string } }>();
+  return Buffer.from(message.data, 'base64').toString('utf8');
+};
+
+/** Every removal that was begun has ended. */
+const settledRemovals = async () => {
+  await eventually(async () => {
+    const { reactors } = (await vault.app.get(Health, { strict: false }).report()).details as {
+      reactors: Record<string, { open: number }>;
+    };
+    return reactors['vault.remove_blobs']?.open === 0;
+  });
+  await vault.app.get(BlobRemoval, { strict: false }).remove(sha256Hex(newId('x')));
+};
+
+/** Keeps any removal of a blob waiting until it is released. */
+const holdLock = async (sha256: string): Promise<() => Promise<void>> => {
+  const { database_user: user = '', database_password: password = '' } = secretsOf('vault');
+  const database = await Database.open({ ...config.database, user, password, name: 'vault-spec-lock' });
+  const [held, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = database.transaction(async (sql) => {
+    await sql.query('select pg_advisory_xact_lock($1::bigint)', [
+      BigInt.asIntN(64, BigInt(`0x${sha256.slice(0, 16)}`)),
+    ]);
+    held.resolve();
+    await go.promise;
+  });
+  await held.promise;
+  return async () => {
+    go.resolve();
+    await holding;
+    await database.close();
+  };
 };
 
 describe('the vault', () => {
@@ -325,6 +416,197 @@ describe('the vault', () => {
 
   it('gives no inbox or subject to a runner that is not its own', () =>
     expect(client.request('cmd.governance.grant', {})).rejects.toThrow('may not publish'));
+});
+
+const deletion = (artifact_id: string, reason = 'it names a customer') =>
+  client.request<ArtifactDocument>(VAULT_SUBJECTS.delete, {
+    asked: { actor: 'operator:owner', command_id: newId('cmd') },
+    ...{ artifact_id, reason, key_id },
+  });
+const check = (artifact_id: string) =>
+  client.request<CheckDocument>(VAULT_SUBJECTS.check, {
+    asked: { actor: 'operator:owner', command_id: newId('cmd') },
+    artifact_id,
+  });
+const isStored = async (sha256: string) => (await blobs.size(sha256)) !== undefined;
+const untilRemoved = (sha256: string) => eventually(async () => !(await isStored(sha256)));
+
+describe('a deleted artifact', () => {
+  it('stays in lists with who, when and why, and its bytes go', async () => {
+    const mission_id = newId('msn');
+    const artifact = await keep(`to be deleted ${newId('x')}`, { mission_id });
+    const gone = done(await deletion(artifact.artifact_id));
+    expect(gone).toEqual({
+      ...artifact,
+      ...{ deleted_at: expect.stringMatching(/Z$/), deleted_by: 'operator:owner' },
+      deleted_reason: 'it names a customer',
+    });
+    await expect(list({ mission_id, deleted: true })).resolves.toMatchObject({ data: [gone] });
+    await expect(list({ mission_id, latest: true })).resolves.toMatchObject({ data: [] });
+    await untilRemoved(artifact.sha256);
+    expect(codeOf(await client.request(VAULT_SUBJECTS.open, { artifact_id: artifact.artifact_id }))).toBe(
+      'artifact-deleted',
+    );
+    expect(codeOf(await check(artifact.artifact_id))).toBe('artifact-deleted');
+    // Again changes nothing.
+    await expect(deletion(artifact.artifact_id, 'again')).resolves.toMatchObject({ changed: false, body: gone });
+    expect(codeOf(await deletion(newId('art')))).toBe('artifact-not-found');
+  });
+
+  it('says why under a key of its own in the log', async () => {
+    const artifact = await keep(`secret reason ${newId('x')}`);
+    done(await deletion(artifact.artifact_id, 'because of Mrs. Canary'));
+    const text = await lastCommitOf(artifact.name);
+    expect(text).toContain('ArtifactDeleted.v1');
+    expect(text).not.toContain('Canary');
+  });
+
+  it('leaves the bytes to whoever else has them, until the last is deleted (R1)', async () => {
+    const text = `shared ${newId('x')}`;
+    const [one, two] = [await keep(text), await keep(text)];
+    done(await deletion(one.artifact_id));
+    await settledRemovals();
+    expect(await isStored(one.sha256)).toBe(true);
+    expect(await (await fetch((await open(two.artifact_id)).url)).text()).toBe(text);
+    done(await deletion(two.artifact_id));
+    await untilRemoved(one.sha256);
+  });
+
+  it('of a mission that has not ended is not deleted (V6)', async () => {
+    const artifact = await keep(`still running ${newId('x')}`);
+    missions.set(artifact.mission_id, 'running');
+    await expect(deletion(artifact.artifact_id)).resolves.toMatchObject({
+      ...{ kind: 'refused', refusal: { code: 'mission-running', facts: { status: 'running' } } },
+    });
+    missions.set(artifact.mission_id, 'completed');
+    expect(codeOf(await deletion(artifact.artifact_id))).toBe('done');
+  });
+
+  it('is recorded anew by whoever has the bytes', async () => {
+    const mission_id = newId('msn');
+    const bytes = `again ${newId('x')}`;
+    const first = await keep(bytes, { mission_id });
+    done(await deletion(first.artifact_id));
+    await untilRemoved(first.sha256);
+    const command_id = newId('cmd');
+    const second = await keep(bytes, { mission_id, asked: { actor: 'service:worker', command_id } });
+    expect(second).toMatchObject({ version: 2, sha256: first.sha256 });
+    expect(await isStored(first.sha256)).toBe(true);
+    expect(await (await fetch((await open(second.artifact_id)).url)).text()).toBe(bytes);
+  });
+
+  it('stays deleted when its own record is repeated, and the bytes that came with it go', async () => {
+    const bytes = Buffer.from(`repeated ${newId('x')}`);
+    await put(bytes);
+    const asked = command(bytes);
+    const artifact = done(await record(asked));
+    done(await deletion(artifact.artifact_id));
+    await untilRemoved(artifact.sha256);
+    await put(bytes);
+    await expect(record(asked)).resolves.toMatchObject({ changed: false, body: { artifact_id: artifact.artifact_id } });
+    expect(await isStored(artifact.sha256)).toBe(false);
+  });
+
+  it('takes its bytes with it after a crash between the two (R3)', async () => {
+    const artifact = await keep(`crash ${newId('x')}`);
+    // Whoever holds the lock keeps the removal from happening; the process that was to do it ends.
+    const release = await holdLock(artifact.sha256);
+    done(await deletion(artifact.artifact_id));
+    await vault.stop();
+    expect(await isStored(artifact.sha256)).toBe(true);
+    await release();
+    vault = await startVault();
+    await untilRemoved(artifact.sha256);
+  });
+});
+
+describe('a record beside a removal of the same bytes', () => {
+  /** As a runner does: what was taken away meanwhile is put again. */
+  const keepAgain = async (text: string): Promise<ArtifactDocument> => {
+    const bytes = Buffer.from(text);
+    const asked = command(bytes);
+    for (let attempt = 1; ; attempt += 1) {
+      await put(bytes);
+      const reply = await record(asked);
+      if (attempt === 20 || codeOf(reply) !== 'blob-absent') return done(reply);
+    }
+  };
+
+  it('is answered only when the bytes are there for good (R2)', async () => {
+    const text = `contested ${newId('x')}`;
+    const first = await keep(text);
+    // The removal has seen that nobody needs the bytes, and stands before the removing itself.
+    const store = vault.app.get(BlobStore, { strict: false });
+    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const remove = store.remove.bind(store);
+    store.remove = async (sha256) => {
+      reached.resolve();
+      await go.promise;
+      return remove(sha256);
+    };
+    done(await deletion(first.artifact_id));
+    await reached.promise;
+    const recording = record(command(Buffer.from(text)));
+    const answeredEarly = await Promise.race([recording.then(() => true), pause(300, false)]);
+    expect(answeredEarly).toBe(false);
+    go.resolve();
+    expect(codeOf(await recording)).toBe('blob-absent');
+    store.remove = remove;
+    const kept = await keepAgain(text);
+    expect(await isStored(kept.sha256)).toBe(true);
+  });
+
+  it('leaves every artifact that was answered with its bytes, whatever the order', async () => {
+    const text = `race ${newId('x')}`;
+    let standing = await keep(text);
+    for (let round = 0; round < 12; round += 1) {
+      const [, next] = await Promise.all([deletion(standing.artifact_id), keepAgain(text)]);
+      await settledRemovals();
+      expect(await (await fetch((await open(next.artifact_id)).url)).text()).toBe(text);
+      standing = next;
+    }
+  });
+});
+
+describe('a check', () => {
+  it('says what it finds, and notes damage of everything that has the bytes when it begins and ends (C1)', async () => {
+    const text = `checked ${newId('x')}`;
+    const [one, two] = [await keep(text), await keep(text)];
+    expect(done(await check(one.artifact_id))).toMatchObject({ result: 'match', sha256: one.sha256 });
+    await fetch(await blobs.putUrl(one.sha256), { method: 'PUT', body: 'swapped' });
+    const mismatch = { result: 'mismatch', found_sha256: sha256Hex('swapped'), found_size: 7 };
+    expect(done(await check(one.artifact_id))).toMatchObject(mismatch);
+    const damagedOnes = async () =>
+      (await list({ damaged: true })).data.map(({ artifact_id }) => artifact_id).toSorted();
+    const both = [one.artifact_id, two.artifact_id].toSorted();
+    await eventually(async () => (await damagedOnes()).join() === both.join());
+    expect((await get(two.artifact_id)).damage).toBe('changed');
+    const events = await lastCommitOf(one.name);
+    done(await check(one.artifact_id));
+    expect(await lastCommitOf(one.name)).toBe(events);
+
+    await blobs.remove(one.sha256);
+    expect(done(await check(two.artifact_id))).toMatchObject({ result: 'missing' });
+    await put(Buffer.from(text));
+    expect(done(await check(two.artifact_id))).toMatchObject({ result: 'match' });
+    await eventually(async () => (await damagedOnes()).length === 0);
+    expect((await get(one.artifact_id)).damage).toBeUndefined();
+  });
+
+  it('finds damage in the background too, and says so (C2)', async () => {
+    const checks = vault.app.get(BlobChecks, { strict: false });
+    const lost = await keep(`lost ${newId('x')}`);
+    await blobs.remove(lost.sha256);
+    let rounds = 0;
+    // Twice round: once from wherever it stands, once from the beginning.
+    while (rounds < 2) if (!(await checks.checkNext(1_000_000_000))) rounds += 1;
+    await eventually(async () => (await get(lost.artifact_id)).damage === 'lost');
+    const damaged = (await list({ damaged: true })).data.length;
+    expect(checks.state.damaged).toBe(damaged);
+    // What is deleted troubles nobody any more.
+    done(await deletion(lost.artifact_id));
+    expect(checks.state.damaged).toBe(damaged - 1);
+  });
 });
 
 describe('the view of artifacts', () => {

@@ -123,7 +123,9 @@ const codesOf = (route: Route): ProblemCode[] => [
   ...COMMON,
   ...PROBLEMS_OF_ACCESS[route.policy.access],
   ...notFoundOf(route),
-  ...(route.method === 'POST' ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const) : []),
+  ...(route.method === 'POST' || route.body
+    ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const)
+    : []),
   ...(route.headers?.includes('Idempotency-Key') ? (['idempotency-key-reused', 'request-in-flight'] as const) : []),
   ...((route.problems ?? []) as ProblemCode[]),
 ];

@@ -121,6 +121,8 @@ export const PROBLEMS = {
     'The stored bytes are not those that were recorded',
     'Restore the blob from a backup.',
   ),
+  'artifact-deleted': meaning(410, 'The artifact was deleted', 'Its bytes are gone for good; its metadata says why.'),
+  'mission-running': meaning(409, 'The mission has not ended', 'Cancel it, or wait until it has ended.'),
   'artifact-lost': meaning(500, 'The stored bytes are gone', 'Restore the blob from a backup.'),
   'range-not-satisfiable': meaning(416, 'The range begins behind the end', 'Content-Range says how long it is.'),
   'input-unknown': meaning(422, 'An input is no artifact', 'GET /v1/vault/artifacts lists them.'),

@@ -124,9 +124,10 @@ export const makeValidator = (route: Route): ((request: FastifyRequest) => Valid
   const query_schema = (route.query ?? z.object({})).strict();
   return (request) => {
     const params = checkParams(route.params, request.params);
-    const raw_body = route.method === 'POST' ? bodyOf(request) : undefined;
+    const has_body = route.method === 'POST' || route.body !== undefined;
+    const raw_body = has_body ? bodyOf(request) : undefined;
     const query = checkQuery(query_schema, request.query);
-    const body = route.method === 'POST' ? checkBody(route.body, raw_body) : undefined;
+    const body = has_body ? checkBody(route.body, raw_body) : undefined;
     return { params, query, body, raw_body };
   };
 };

@@ -42,7 +42,7 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
       ...missionRoutes(services, in_flight),
       ...approvalRoutes(services, in_flight),
       ...evolutionRoutes(services, in_flight, keyOf),
-      ...vaultRoutes(services),
+      ...vaultRoutes({ services, in_flight, keyOf }),
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),
       ...projectionRoutes(services),

@@ -2,6 +2,8 @@ import { artifact_id } from '@nexusmon/shared-contract';
 import {
   artifactDocument,
   askLineage,
+  checkDocument,
+  deleteBody,
   lineageDocument,
   listArtifacts,
   listVersions,
@@ -13,12 +15,14 @@ import {
 } from '@nexusmon/vault-contract';
 import { z } from 'zod';
 import { wantedRange, type ByteRange } from '../http/byte-range.js';
+import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { hasTag } from '../http/entity-tag.js';
 import { problem } from '../http/problem.js';
 import { defineRoute, type Answered, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
 import { openContent, openRange, piecesOf, type Pieces } from './content.js';
 import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import type { KeyOf } from './evolution.routes.js';
 
 const tag = 'Vault';
 const params = z.object({ artifact_id });
@@ -26,6 +30,8 @@ const ARTIFACTS = '/v1/vault/artifacts';
 const ARTIFACT = `${ARTIFACTS}/{artifact_id}`;
 /** The pieces of what was recorded before pieces were kept are read from the whole once. */
 const PIECES_TIMEOUT_MS = 60_000;
+/** 5 GiB from a slow disk. */
+const CHECK_TIMEOUT_MS = 300_000;
 
 /** What may stand in Content-Type as it is; anything else is bytes. */
 const MEDIA_TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,64}\/[A-Za-z0-9!#$&^_.+-]{1,64}(; ?[a-z-]{1,32}=[A-Za-z0-9_.+-]{1,64})*$/;
@@ -97,7 +103,7 @@ const contentRoute = (services: Services): Route =>
       206: { description: 'The range that Content-Range names.', media_type: 'application/octet-stream' },
       304: { description: 'The caller has these bytes already.' },
     },
-    problems: ['artifact-corrupt', 'artifact-lost', 'range-not-satisfiable'],
+    problems: ['artifact-corrupt', 'artifact-deleted', 'artifact-lost', 'range-not-satisfiable'],
     handler: async ({ params: { artifact_id }, request }): Promise<Answered> => {
       const { body } = await services.ask<Opened>(VAULT_SUBJECTS.open, { artifact_id });
       const { artifact, url } = body;
@@ -140,8 +146,7 @@ const listRoutes = (services: Services): Route[] => [
   }),
 ];
 
-export const vaultRoutes = (services: Services): Route[] => [
-  ...listRoutes(services),
+const readRoutes = (services: Services): Route[] => [
   defineRoute({
     method: 'GET',
     path: ARTIFACT,
@@ -168,4 +173,51 @@ export const vaultRoutes = (services: Services): Route[] => [
     problems: ['malformed-position', 'position-not-reached'],
     handler: async (call) => found(await services.ask(VAULT_SUBJECTS.lineage, { ...call.params, ...call.query })),
   }),
+];
+
+const deleteRoute = ({ services, in_flight, keyOf }: VaultParts): Route =>
+  defineRoute({
+    method: 'DELETE',
+    path: ARTIFACT,
+    summary: 'Delete an artifact: its bytes go with the last artifact that has them, its metadata stays',
+    tag,
+    policy: { access: 'scope', scope: 'vault:write' },
+    params,
+    body: deleteBody,
+    headers: ['Idempotency-Key'],
+    responses: { 200: { description: 'The artifact, deleted.', schema: artifactDocument } },
+    problems: ['mission-running', 'log-read-only'],
+    handler: async (call) => {
+      const command = commandOf(call, 'artifact.delete', call.params.artifact_id);
+      const key_id = await keyOf(call.principal.actor);
+      const request = { asked: command.asked, ...call.params, ...call.body, key_id };
+      return in_flight.run(command, async () => found(await services.ask(VAULT_SUBJECTS.delete, request)));
+    },
+  });
+
+const checkRoute = ({ services }: VaultParts): Route =>
+  defineRoute({
+    method: 'POST',
+    path: `${ARTIFACT}/check`,
+    summary: 'Read the stored bytes of an artifact now, and say whether they are those that were recorded',
+    tag,
+    policy: { access: 'scope', scope: 'vault:write' },
+    params,
+    responses: { 200: { description: 'What was found.', schema: checkDocument } },
+    problems: ['artifact-deleted', 'log-read-only'],
+    handler: async (call) => {
+      const { asked } = commandOf(call, 'artifact.check', call.params.artifact_id);
+      const limit = { timeout_ms: CHECK_TIMEOUT_MS };
+      const { body } = await services.ask(VAULT_SUBJECTS.check, { asked, ...call.params }, limit);
+      return { status: 200, body };
+    },
+  });
+
+export type VaultParts = Readonly<{ services: Services; in_flight: CommandsInFlight; keyOf: KeyOf }>;
+
+export const vaultRoutes = (parts: VaultParts): Route[] => [
+  ...listRoutes(parts.services),
+  ...readRoutes(parts.services),
+  deleteRoute(parts),
+  checkRoute(parts),
 ];

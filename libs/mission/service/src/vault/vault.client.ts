@@ -55,7 +55,9 @@ export class Vault {
   }
 
   private async beginUpload(blob: BlobName) {
-    return uploadTarget.parse(await this.ask(VAULT_SUBJECTS.begin_upload, blob, 'an upload'));
+    return uploadTarget.parse(
+      await this.ask(VAULT_SUBJECTS.begin_upload, { ...blob, space: 'enclosures' }, 'an upload'),
+    );
   }
 
   private async ask(subject: string, question: object, what: string): Promise<unknown> {

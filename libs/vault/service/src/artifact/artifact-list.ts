@@ -2,7 +2,7 @@
 // added in front of it.
 
 import { Injectable } from '@nestjs/common';
-import { Database } from '@nexusmon/projections';
+import { Database, type Sql } from '@nexusmon/projections';
 import type { Page } from '@nexusmon/shared-contract';
 import type { ArtifactDocument, listArtifacts } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
@@ -12,12 +12,13 @@ export type ListedArtifact = Readonly<{ document: ArtifactDocument; position: st
 
 export type ListQuery = Readonly<Omit<z.infer<typeof listArtifacts>, 'min_position'>>;
 
+const BATCH = 200;
 const CURSOR = /^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,5})$/;
 
 /** Columns that a filter compares, under the names that the filter has. */
-const COMPARED = ['mission_id', 'task_id', 'name', 'kind'] as const;
-const LATEST = `not exists (select from ${ARTIFACT_VIEW} later where later.name = artifact.name
-  and later.version > artifact.version)`;
+const COMPARED = ['mission_id', 'task_id', 'name', 'kind', 'deleted', 'damaged'] as const;
+const LATEST = `not deleted and not exists (select from ${ARTIFACT_VIEW} later where later.name = artifact.name
+  and later.version > artifact.version and not later.deleted)`;
 
 type ViewRow = { document: ArtifactDocument; position: string; place: number; position_text: string };
 
@@ -42,6 +43,43 @@ export class ArtifactList {
       [artifact_ids],
     );
     return rows.map(({ document }) => document);
+  }
+
+  /** Whether an artifact still needs the bytes of this digest. */
+  async needs(sha256: string, sql: Sql = this.database): Promise<boolean> {
+    const { rows } = await sql.query(`select from ${ARTIFACT_VIEW} where sha256 = $1 and not deleted limit 1`, [
+      sha256,
+    ]);
+    return rows.length > 0;
+  }
+
+  /** Those that need these bytes and are thought to be damaged, or not, by id after one; some hundreds at a time. */
+  async withBytes(
+    sha256: string,
+    { damaged, after }: Readonly<{ damaged: boolean; after: string }>,
+  ): Promise<readonly ArtifactDocument[]> {
+    const { rows } = await this.database.query<Pick<ViewRow, 'document'>>(
+      `select document from ${ARTIFACT_VIEW}
+       where sha256 = $1 and not deleted and damaged = $2 and artifact_id > $3 order by artifact_id limit ${BATCH}`,
+      [sha256, damaged, after],
+    );
+    return rows.map(({ document }) => document);
+  }
+
+  /** The next blob that is needed, in the order of digests. */
+  async blobAfter(sha256: string): Promise<Pick<ArtifactDocument, 'artifact_id' | 'sha256' | 'size'> | undefined> {
+    const { rows } = await this.database.query<Pick<ViewRow, 'document'>>(
+      `select document from ${ARTIFACT_VIEW} where sha256 > $1 and not deleted order by sha256, artifact_id limit 1`,
+      [sha256],
+    );
+    return rows[0]?.document;
+  }
+
+  async countDamaged(): Promise<number> {
+    const { rows } = await this.database.query<{ count: string }>(
+      `select count(*) from ${ARTIFACT_VIEW} where damaged and not deleted`,
+    );
+    return Number(rows[0]?.count ?? 0);
   }
 
   /** Undefined for a cursor that was not given out here. */

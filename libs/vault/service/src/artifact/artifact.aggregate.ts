@@ -12,5 +12,5 @@ export const artifactAggregate: Aggregate<ArtifactSeries, ArtifactCommand, Artif
   name: 'artifact',
   decider: artifactSeries,
   events: artifactEvents,
-  state_version: 1,
+  state_version: 2,
 };

@@ -1,22 +1,45 @@
 import { messageOf, type RecordedEvent } from '@nexusmon/event-log';
-import { orderOf, type OpenCommit, type Projection, type Row } from '@nexusmon/projections';
+import { orderOf, type OpenCommit, type Projection, type Row, type TableStore } from '@nexusmon/projections';
 import type { ArtifactDocument, ArtifactEvent } from '@nexusmon/vault-contract';
-import { toDocument } from '@nexusmon/vault-domain';
+import { afterwards, toDocument, type EventOf } from '@nexusmon/vault-domain';
 import { artifactAggregate } from './artifact.aggregate.js';
 
-/** One row for each version of each series. `position` and `place` are where its event stands: what lists go by. */
+/** One row for each version of each series. `position` and `place` are where it was recorded: what lists go by. */
 export const ARTIFACT_VIEW = 'vault.artifact_view';
 /** One row for each artifact that another was made from. */
 export const ARTIFACT_INPUT = 'vault.artifact_input';
 export const ARTIFACT_PROJECTION = 'vault.artifact';
 
-const rowOf = (commit: OpenCommit['commit'], event: RecordedEvent, document: ArtifactDocument): Row => {
-  const { artifact_id, name, version, mission_id, task_id, kind, sha256 } = document;
-  const place = { position: orderOf(commit), place: event.index, position_text: commit.position() };
-  return { artifact_id, name, version, mission_id, task_id, kind, sha256, ...place, document };
+type Commit = OpenCommit['commit'];
+
+/** What a row is found by, of what the document says. */
+const columnsOf = (document: ArtifactDocument): Row => {
+  const { artifact_id, name, version, mission_id, task_id, kind, sha256, deleted_at, damage } = document;
+  const standing = { deleted: deleted_at !== undefined, damaged: damage !== undefined };
+  return { artifact_id, name, version, mission_id, task_id, kind, sha256, ...standing, document };
 };
 
-/** Artifacts never change, so a row is written once; folding the same event again writes the same row. */
+const recorded = (commit: Commit, { index }: RecordedEvent, event: EventOf<'ArtifactRecorded'>): Row => ({
+  ...columnsOf(toDocument(event)),
+  position: orderOf(commit),
+  place: index,
+  position_text: commit.position(),
+});
+
+const fold = async (rows: TableStore, inputs: TableStore, commit: Commit, read: RecordedEvent): Promise<void> => {
+  const event = messageOf(read) as ArtifactEvent;
+  const { artifact_id } = event.data;
+  if (event.type === 'ArtifactRecorded') {
+    rows.put(recorded(commit, read, event));
+    for (const input_id of new Set(event.data.inputs)) inputs.put({ artifact_id, input_id });
+    return;
+  }
+  const row = await rows.get(artifact_id);
+  if (!row) throw new RangeError(`${event.type} of ${artifact_id}, which was never recorded`);
+  const document = afterwards(row['document'] as ArtifactDocument, event);
+  rows.put({ ...row, ...columnsOf(document), position_text: commit.position() });
+};
+
 export const artifactProjection: Projection = {
   name: ARTIFACT_PROJECTION,
   context: 'vault',
@@ -25,14 +48,8 @@ export const artifactProjection: Projection = {
     { name: ARTIFACT_VIEW, key: ['artifact_id'] },
     { name: ARTIFACT_INPUT, key: ['artifact_id', 'input_id'] },
   ],
-  on: (commits, store) => {
+  on: async (commits, store) => {
     const [rows, inputs] = [store.table(ARTIFACT_VIEW), store.table(ARTIFACT_INPUT)];
-    for (const { commit, events } of commits)
-      for (const event of events) {
-        const document = toDocument(messageOf(event) as ArtifactEvent);
-        const { artifact_id } = document;
-        rows.put(rowOf(commit, event, document));
-        for (const input_id of new Set(document.inputs)) inputs.put({ artifact_id, input_id });
-      }
+    for (const { commit, events } of commits) for (const event of events) await fold(rows, inputs, commit, event);
   },
 };

@@ -6,6 +6,8 @@ import {
   askLineage,
   askPieces,
   beginUpload,
+  checkArtifact,
+  deleteArtifact,
   getArtifact,
   listArtifacts,
   listVersions,
@@ -14,6 +16,7 @@ import {
   recordArtifact,
   VAULT_SUBJECTS,
   type ArtifactDocument,
+  type DeleteArtifact,
   type LineageDocument,
   type RecordArtifact,
 } from '@nexusmon/vault-contract';
@@ -43,13 +46,23 @@ export class ArtifactRequestHandler {
   ) {}
 
   @Handle(VAULT_SUBJECTS.begin_upload, beginUpload)
-  beginUpload({ sha256, size }: z.infer<typeof beginUpload>) {
-    return this.artifacts.beginUpload(sha256, size);
+  beginUpload(request: z.infer<typeof beginUpload>) {
+    return this.artifacts.beginUpload(request);
   }
 
   @Handle(VAULT_SUBJECTS.record, recordArtifact)
   record(request: RecordArtifact) {
     return this.artifacts.record(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.delete, deleteArtifact)
+  delete(request: DeleteArtifact) {
+    return this.artifacts.delete(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.check, checkArtifact)
+  check(request: z.infer<typeof checkArtifact>) {
+    return this.artifacts.check(request);
   }
 
   @Handle(VAULT_SUBJECTS.open, openArtifact)

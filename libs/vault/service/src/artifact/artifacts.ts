@@ -5,6 +5,8 @@
 //   V2. A record is answered once it can be listed, so that whoever was told of an artifact can also find it.
 //   V3. The id of an artifact follows from the command that recorded it: a repeat names the same artifact.
 //   V4. What an artifact was made from is recorded before it.
+//   V5. Whoever was told that an artifact is recorded can read it: a removal of the same bytes does not come between.
+//   V6. Nothing of a mission that has not ended is deleted: it may still be read.
 
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '@nexusmon/artifacts';
@@ -17,6 +19,10 @@ import {
   PIECE_BYTES,
   type ArtifactDocument,
   type askPieces,
+  type beginUpload,
+  type checkArtifact,
+  type CheckDocument,
+  type DeleteArtifact,
   type openedArtifact,
   type openedBlob,
   type pieceDigests,
@@ -25,19 +31,26 @@ import {
 } from '@nexusmon/vault-contract';
 import { recordedAlready, type ArtifactRejection } from '@nexusmon/vault-domain';
 import type { z } from 'zod';
-import { ArtifactList } from './artifact-list.js';
+import { ArtifactList, type ListedArtifact } from './artifact-list.js';
 import { artifactAggregate } from './artifact.aggregate.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
+import { BlobChecks } from './blob-checks.js';
 import { BlobPieces } from './blob-pieces.js';
+import { BlobRemoval } from './blob-removal.js';
+import { EnclosureStore } from './enclosure-store.js';
+import { MissionStanding } from './mission-standing.js';
+import { seriesOf } from './series-id.js';
 
 /** A projection runs some tens of milliseconds behind; one that is this late is not running. */
 const LISTED_WITHIN_MS = 20_000;
 
 const DETAILS: Record<(ArtifactRejection | KeyReused)['code'], string> = {
   'another-series': 'there is another artifact of this id',
+  'version-unknown': 'there is no such version',
   'idempotency-key-reused': 'this Idempotency-Key stands for another request',
 };
 
+type Done<Body> = Extract<Reply<Body>, { kind: 'done' }>;
 type Refused = Extract<Reply<never>, { kind: 'refused' }>;
 
 const refused = (code: string, detail: string, facts?: Refusal['facts']): Refused => ({
@@ -53,17 +66,26 @@ export class Artifacts {
     private readonly pieces: BlobPieces,
     private readonly list: ArtifactList,
     private readonly projections: Projections,
+    private readonly enclosures: EnclosureStore,
+    private readonly removal: BlobRemoval,
+    private readonly checks: BlobChecks,
+    private readonly missions: MissionStanding,
   ) {}
 
   /** Wrong bytes under the right key are as good as none: they may be put again. */
-  async beginUpload(sha256: string, size: number): Promise<Reply<z.infer<typeof uploadTarget>>> {
-    const stored = await this.blobs.verify(sha256, size);
+  async beginUpload({
+    sha256,
+    size,
+    space,
+  }: z.infer<typeof beginUpload>): Promise<Reply<z.infer<typeof uploadTarget>>> {
+    const store = space === 'blobs' ? this.blobs : this.enclosures;
+    const stored = await store.verify(sha256, size);
     if (stored.kind === 'verified') return answered({ present: true });
-    return answered({ present: false, url: await this.blobs.putUrl(sha256) });
+    return answered({ present: false, url: await store.putUrl(sha256) });
   }
 
   async record({ asked, ...request }: RecordArtifact): Promise<Reply<ArtifactDocument>> {
-    const { name, mission_id, inputs } = request;
+    const { name, mission_id, inputs, sha256 } = request;
     const known = new Set((await this.list.having(inputs)).map(({ artifact_id }) => artifact_id));
     const unknown = inputs.find((input_id) => !known.has(input_id));
     if (unknown !== undefined) return refused('input-unknown', `there is no artifact ${unknown}`);
@@ -75,7 +97,7 @@ export class Artifacts {
     }
     const { actor, command_id, request_digest } = asked;
     const artifact_id = keyedId('art', command_id);
-    const outcome = await this.log.execute(artifactAggregate, keyedId('srs', name), {
+    const outcome = await this.log.execute(artifactAggregate, seriesOf(name), {
       command_id,
       request_digest,
       correlation_id: mission_id,
@@ -84,12 +106,50 @@ export class Artifacts {
     });
     if (outcome.kind === 'rejected') return refused(outcome.rejection.code, DETAILS[outcome.rejection.code]);
     const standing = recordedAlready(outcome.state, request)?.artifact_id ?? artifact_id;
-    return this.listed(standing, outcome.position, outcome.kind === 'accepted');
+    const listed = await this.listed(standing, outcome.position, outcome.kind === 'accepted');
+    if (listed.body.deleted_at === undefined)
+      return (await this.removal.isKept(sha256)) ? listed : refused('blob-absent', 'the bytes have just been removed');
+    // A repeat of what was deleted meanwhile. The bytes that came with it must not stay.
+    await this.removal.remove(sha256);
+    return listed;
+  }
+
+  async delete({ asked, artifact_id, reason, key_id }: DeleteArtifact): Promise<Reply<ArtifactDocument>> {
+    const found = await this.list.get(artifact_id);
+    if (!found) return notFound;
+    const { name, version, sha256, mission_id, deleted_at } = found.document;
+    if (deleted_at === undefined) {
+      const status = await this.missions.runningAs(mission_id);
+      if (status !== undefined)
+        return refused('mission-running', `mission ${mission_id} has not ended and may read it`, { status });
+    }
+    const { actor, command_id, request_digest } = asked;
+    const outcome = await this.log.execute(
+      artifactAggregate,
+      seriesOf(name),
+      {
+        ...{ command_id, request_digest, correlation_id: mission_id, traceparent: traceparent() },
+        command: { type: 'DeleteArtifact', actor, data: { artifact_id, name, version, sha256, reason } },
+      },
+      { key_id },
+    );
+    if (outcome.kind === 'rejected') return refused(outcome.rejection.code, DETAILS[outcome.rejection.code]);
+    const listed = await this.listed(artifact_id, outcome.position, outcome.kind === 'accepted');
+    if (found.document.damage !== undefined) await this.checks.recount();
+    return listed;
+  }
+
+  async check({ asked, artifact_id }: z.infer<typeof checkArtifact>): Promise<Reply<CheckDocument>> {
+    const found = await this.kept(artifact_id);
+    if ('kind' in found) return found;
+    const { sha256, size } = found.document;
+    const result = await this.checks.check({ sha256, size }, asked.actor);
+    return answered({ artifact_id, sha256, size, ...result });
   }
 
   async open(artifact_id: string): Promise<Reply<z.infer<typeof openedArtifact>>> {
-    const found = await this.list.get(artifact_id);
-    if (!found) return notFound;
+    const found = await this.kept(artifact_id);
+    if ('kind' in found) return found;
     const { document: artifact, position } = found;
     return {
       kind: 'done',
@@ -99,9 +159,9 @@ export class Artifacts {
     };
   }
 
-  /** For whoever names a blob in events of its own. Nothing is looked up: a URL to an absent blob answers 404. */
+  /** For whoever names a blob in events of their own. Nothing is looked up: a URL to an absent blob answers 404. */
   async openBlob(sha256: string): Promise<Reply<z.infer<typeof openedBlob>>> {
-    return answered({ url: await this.blobs.getUrl(sha256) });
+    return answered({ url: await this.enclosures.getUrl(sha256) });
   }
 
   /** What the bytes of some pieces must be. */
@@ -110,8 +170,8 @@ export class Artifacts {
     first,
     last,
   }: z.infer<typeof askPieces>): Promise<Reply<z.infer<typeof pieceDigests>>> {
-    const found = await this.list.get(artifact_id);
-    if (!found) return notFound;
+    const found = await this.kept(artifact_id);
+    if ('kind' in found) return found;
     const { document: artifact, position } = found;
     if (first > last || last >= Math.ceil(artifact.size / PIECE_BYTES))
       return refused('invalid', `${artifact_id} has no pieces ${first} to ${last}`);
@@ -120,8 +180,17 @@ export class Artifacts {
     return { kind: 'done', changed: false, position, body: { sha256: [...digests] } };
   }
 
+  /** An artifact whose bytes should be there. */
+  private async kept(artifact_id: string): Promise<ListedArtifact | Refused> {
+    const found = await this.list.get(artifact_id);
+    if (!found) return notFound;
+    const { deleted_at, deleted_reason } = found.document;
+    if (deleted_at === undefined) return found;
+    return refused('artifact-deleted', `${artifact_id} was deleted: ${deleted_reason ?? ''}`, { deleted_at });
+  }
+
   /** V2: by the projection, not by the decision. */
-  private async listed(artifact_id: string, position: string, changed: boolean): Promise<Reply<ArtifactDocument>> {
+  private async listed(artifact_id: string, position: string, changed: boolean): Promise<Done<ArtifactDocument>> {
     await this.projections.waitFor(ARTIFACT_PROJECTION, position, LISTED_WITHIN_MS);
     const found = await this.list.get(artifact_id);
     // It is recorded. Asked again once the view has caught up, the same command says so.

@@ -25,7 +25,7 @@ export class BlobPieces {
   /** As the store's `verify`; remembers the pieces of what has several (P1). */
   async verify({ sha256, size }: Blob): Promise<Verification> {
     if (size <= PIECE_BYTES) return this.blobs.verify(sha256, size);
-    const found = await this.blobs.verify(sha256, size, PIECE_BYTES);
+    const found = await this.blobs.verify(sha256, size, { piece_bytes: PIECE_BYTES });
     if (found.kind === 'verified' && found.pieces) await this.keep(sha256, found.pieces);
     return found;
   }
@@ -58,7 +58,7 @@ export class BlobPieces {
 
   private async readPieces(blob: Blob): Promise<Found> {
     try {
-      const found = await this.blobs.verify(blob.sha256, blob.size, PIECE_BYTES);
+      const found = await this.blobs.verify(blob.sha256, blob.size, { piece_bytes: PIECE_BYTES });
       if (found.kind !== 'verified') return found;
       const digests = found.pieces ?? Buffer.alloc(0);
       await this.keep(blob.sha256, digests);

@@ -3,6 +3,8 @@
 //   K1. The runner hashes the bytes itself; the vault hashes what it stored. They must agree before a record stands.
 //   K2. While the vault or its storage is away the attempt waits: that is nobody's failure and uses no try. When its
 //       time is up it is given back as `runner_lost`.
+//       Bytes that were taken away between being put and being recorded (the last artifact that had them was deleted)
+//       are put again.
 //   K3. A repeat is harmless: the same bytes lie under the same digest, and the same record has the same id.
 //   K4. A worker reads artifacts of its own mission only, and only bytes that have the recorded digest.
 
@@ -27,6 +29,8 @@ const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*$/;
 const TRANSFER_TIMEOUT_MS = 60_000;
 const RECORD_TIMEOUT_MS = 60_000;
 const RUNNER = 'service:worker';
+/** How the storage says that one key is missing, and not everything. */
+const NO_SUCH_KEY = '<Code>NoSuchKey</Code>';
 
 export type Producer = Readonly<{ mission_id: string; task_id: string; attempt: number; worker: string }>;
 export type Kept = Readonly<{
@@ -53,6 +57,7 @@ class Away extends Error {}
 const done = <Body>(reply: Reply<Body>): Body => {
   if (reply.kind === 'done') return reply.body;
   if (reply.kind === 'unavailable') throw new Away(reply.unavailable.detail);
+  if (reply.refusal.code === 'blob-absent') throw new Away(reply.refusal.detail);
   throw new WorkerFault(`the vault refused (${reply.refusal.code}): ${reply.refusal.detail}`, false);
 };
 
@@ -177,6 +182,8 @@ const transfer = async (
   } catch (error) {
     throw new Away(`${what} broke off`, { cause: error });
   }
+  if (response.status === 404 && new TextDecoder().decode(bytes).includes(NO_SUCH_KEY))
+    throw new WorkerFault(`${what}: the storage no longer has the bytes`, false);
   if (!response.ok) throw new Away(`the storage answered ${what} with ${response.status}`);
   return bytes;
 };
