@@ -304,7 +304,10 @@ describe('progress', () => {
     for (; (await progressAt(position)).stage !== 'FORGING';) position = await complete();
     const changes = await untilStage('FORGING');
     expect(changes).toHaveLength(4);
-    const { data } = await ask<Page<StageChangeDocument>>(EVOLUTION_SUBJECTS.stage_changes, {});
+    const listed = () => ask<Page<StageChangeDocument>>(EVOLUTION_SUBJECTS.stage_changes, {});
+    // The list follows the log.
+    let { data } = await listed();
+    while (data.length < changes.length) ({ data } = await listed());
     expect(data.map(({ from, to, count }) => [from, to, count]).toReversed()).toEqual(changes);
   });
 

@@ -11,7 +11,14 @@ import type { AccountReason, Share } from '@nexusmon/evolution-domain';
 import { score, shareOf, stageAt } from '@nexusmon/evolution-domain';
 import { reviewEvents, type ReviewEvent, type ReviewVerdict } from '@nexusmon/governance-contract';
 import { missionEvents, type MissionEvent } from '@nexusmon/mission-contract';
-import { orderOf, type FeedCommit, type Projection, type Row, type Store } from '@nexusmon/projections';
+import {
+  orderOf,
+  type FeedCommit,
+  type OpenCommit,
+  type Projection,
+  type Row,
+  type Store,
+} from '@nexusmon/projections';
 
 export const PROGRESS_PROJECTION = 'evolution.progress';
 export const ACCOUNT_VIEW = 'evolution.account_view';
@@ -158,6 +165,18 @@ const reckon = async (event: RecordedEvent, commit: FeedCommit, store: Store): P
     endOtherwise(commit.id, { message, event, commit }, store);
 };
 
+const textsOf = (events: readonly RecordedEvent[], field: string): [string][] =>
+  events.flatMap(({ data }) => (typeof data[field] === 'string' ? [[data[field]]] : []));
+
+/** What a batch asks for is read at once: a query for each mission would take most of the time. */
+const loadAll = async (commits: readonly OpenCommit[], store: Store): Promise<void> => {
+  const events = commits.flatMap((commit) => commit.events);
+  const missions = [...commits.map(({ commit }) => [commit.id] as const), ...textsOf(events, 'mission_id')];
+  await store.table(ACCOUNT_VIEW).load(missions);
+  await store.table(VERDICT_VIEW).load(missions);
+  await store.table(FINGERPRINT_VIEW).load(textsOf(events, 'fingerprint'));
+};
+
 export const progressProjection: Projection = {
   name: PROGRESS_PROJECTION,
   context: 'evolution',
@@ -168,6 +187,7 @@ export const progressProjection: Projection = {
   events: ['MissionCompleted', 'MissionFailed', 'MissionCancelled', 'ReviewGiven'],
   tables: TABLES,
   on: async (commits, store) => {
+    await loadAll(commits, store);
     for (const { commit, events } of commits) for (const event of events) await reckon(event, commit, store);
   },
 };

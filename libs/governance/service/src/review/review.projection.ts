@@ -65,6 +65,7 @@ export const reviewProjection: Projection = {
   tables: [{ name: REVIEW_VIEW, key: ['review_id'] }],
   on: async (commits, store) => {
     const reviews = store.table(REVIEW_VIEW);
+    await reviews.load(commits.map(({ commit }) => [reviewIdOf(commit.id)]));
     for (const { commit, events } of commits)
       for (const event of events) await (event.name === 'ReviewGiven' ? give : flag)(event, commit, reviews);
   },
