@@ -25,6 +25,8 @@ export class Product {
       {
         cwd: ROOT,
         stdio: ['ignore', 'pipe', 'inherit'],
+        // How much there is to be had, not how much one credential is given.
+        env: { ...process.env, NEXUSMON_RATE_PER_CREDENTIAL: '1000000' },
       },
     );
     const lines = createInterface({ input: product.child.stdout });
