@@ -112,6 +112,18 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
     { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: false } },
     { path: '/v1/engine/missions', body: { goal: 'Say it', plan, rank, hold: true } },
   ],
+  'POST /v1/engine/missions/preview': ({ rank }) => [
+    { path: '/v1/engine/missions/preview', body: { goal: 'Say it', plan, rank } },
+  ],
+  'POST /v1/missions/create': ({ rank }) => [
+    { path: '/v1/missions/create', body: { goal: 'Say it', plan, rank } },
+    { path: '/v1/missions/create', body: { goal: 'Say it', plan, rank: 'E' } },
+  ],
+  // A wrong key would lock this test out: that it is none is seen before it is compared.
+  'POST /v1/missions/run': ({ mission_id }) => [{ path: '/v1/missions/run', body: { mission_id, reason: 'now' } }],
+  'POST /v1/missions/approve': ({ mission_id }) => [
+    { path: '/v1/missions/approve', body: { mission_id, reason: 'now' } },
+  ],
   'POST /v1/engine/missions/{mission_id}/approve': (mission) => [verb(mission, 'approve')],
   'POST /v1/engine/missions/{mission_id}/deny': (mission) => [verb(mission, 'deny')],
   'POST /v1/engine/missions/{mission_id}/run': (mission) => [verb(mission, 'run')],

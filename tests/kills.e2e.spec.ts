@@ -1,10 +1,10 @@
 // Twenty times kill -9 on random processes, in separate mode, while missions are created: every acknowledged mission
-// completes, none is doubled, and the views equal a fold of the log.
+// completes, none is doubled, the views equal a fold of the log, and the stage changed where it had to.
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
-import { isEnded, Product, type Client } from './support/product.js';
-import { foldOfMissions, viewOfMissions } from './support/folds.js';
+import { eventually, isEnded, Product, type Client } from './support/product.js';
+import { foldOfMissions, foldOfStages, viewOfMissions } from './support/folds.js';
 
 const KILLS = Number(process.env['NEXUSMON_KILLS'] ?? 20);
 const SEED = Number(process.env['NEXUSMON_SEED'] ?? 1_234);
@@ -115,5 +115,14 @@ describe('after kill -9', () => {
     for (const mission of fold.values()) expect(mission.completions).toBe(1);
     for (const mission of fold.values()) expect(mission.results).toEqual({ a: 1, b: 1 });
     expect(await viewOfMissions(product.data_dir, await product.run(), fold)).toEqual(fold);
+
+    // The stage follows a moment later, by a reactor.
+    let stages = await foldOfStages(product.data_dir, await product.run());
+    await eventually(async () => {
+      stages = await foldOfStages(product.data_dir, await product.run());
+      return stages.recorded.length >= stages.expected.length;
+    }, 60);
+    expect(stages.recorded).toEqual(stages.expected);
+    expect(stages.expected.length).toBeGreaterThan(1);
   }, 900_000);
 });

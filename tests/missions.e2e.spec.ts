@@ -430,14 +430,149 @@ describe('a mission', () => {
     const first = (await history()).at(-1);
     expect(first).toMatchObject({ from: 'DORMANT', to: 'AWAKENING' });
     expect(first?.count).toBeGreaterThanOrEqual(1);
-    const { body } = await operator.get<Page<{ mission_id: string; counts: boolean }>>(
-      '/v1/evolution/missions?counts=true&limit=200',
+    const { body } = await operator.get<Page<{ mission_id: string; novelty: number }>>(
+      '/v1/evolution/missions?limit=200',
     );
-    expect(body.data.some(({ mission_id }) => mission_id === first?.mission_id)).toBe(true);
+    expect(body.data.find(({ mission_id }) => mission_id === first?.mission_id)?.novelty).toBeGreaterThan(0);
     const { body: tree } = await operator.get<{ stages: { stage: string; reached: boolean }[] }>('/v1/evolution/tree');
     expect(tree.stages[1]).toMatchObject({ stage: 'AWAKENING', reached: true });
     for (const path of ['certificates/RECALL', 'patchpacks'])
       expect((await operator.get(`/v1/evolution/${path}`)).status).toBe(404);
+  });
+
+  describe('in the older spelling', () => {
+    const older = async (name: string, body: object, headers = {}) =>
+      (await product.anyone()).post<MissionDocument & Partial<Omit<Problem, 'status'>>>(
+        `/v1/missions/${name}`,
+        body,
+        headers,
+      );
+    const held = { goal: 'Say it', plan: three, hold: true };
+    const operator_key = () => ({ operator_key: operator.operator_key });
+
+    it('is created, run, approved and listed, by the key in the body alone', async () => {
+      const created = await older('create', { ...held, ...operator_key() });
+      expect([created.status, created.body.status]).toEqual([201, 'accepted']);
+      const { mission_id } = created.body;
+      const run = await older('run', { mission_id, ...operator_key() });
+      expect([run.status, run.body.mission_id]).toEqual([200, mission_id]);
+      await operator.until(mission_id, isEnded);
+      const waiting = await older('create', { goal: 'Say it', plan: three, rank: 'S', ...operator_key() });
+      const unreasoned = await older('approve', { mission_id: waiting.body.mission_id, ...operator_key() });
+      expect([unreasoned.status, unreasoned.body.code]).toEqual([422, 'reason-required']);
+      const approval = { mission_id: waiting.body.mission_id, reason: 'I read it', ...operator_key() };
+      expect((await older('approve', approval)).body).toMatchObject({ status: 'awaiting_approval' });
+      const list = await operator.get<Page<MissionDocument>>('/v1/missions/list?limit=2');
+      expect(list.body.data.map((mission) => mission.mission_id)).toEqual([approval.mission_id, mission_id]);
+    });
+
+    it('is created with a session too, and refused with neither', async () => {
+      expect((await operator.post('/v1/missions/create', held)).status).toBe(201);
+      const nobody = await older('create', held);
+      expect([nobody.status, nobody.body.code]).toEqual([401, 'credential-required']);
+      for (const name of ['run', 'approve']) {
+        const { mission_id } = await create({ plan: three, hold: true });
+        expect((await older(name, { mission_id })).body.code).toBe('credential-required');
+        // A session does not stand in for the key here.
+        const { body } = await operator.post<Problem>(`/v1/missions/${name}`, { mission_id });
+        expect([body.code, body.errors?.[0]?.path]).toEqual(['credential-required', 'operator_key']);
+      }
+    });
+
+    it('says what has taken its place, and that it is the same', async () => {
+      const keyed = { 'idempotency-key': `either spelling ${Date.now()}`.replaceAll(' ', '-') };
+      const first = await older('create', { ...held, ...operator_key() }, keyed);
+      expect(first.headers.get('deprecation')).toMatch(/^@\d+$/);
+      expect(first.headers.get('link')).toBe('</v1/engine/missions>; rel="successor-version"');
+      const again = await operator.post<MissionDocument>('/v1/engine/missions', held, keyed);
+      expect([again.status, again.body.mission_id]).toEqual([201, first.body.mission_id]);
+    });
+
+    it('takes no field that the newer one does not take', async () => {
+      for (const [name, body] of [
+        ['create', held],
+        ['run', { mission_id: 'msn_01890000-0000-7000-8000-000000000000' }],
+      ] as const) {
+        const answer = await older(name, { ...body, ...operator_key(), shape: true });
+        expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([422, 'shape']);
+      }
+    });
+  });
+
+  describe('is looked into', () => {
+    const at = (mission_id: string, what: string) => operator.get<never>(`/v1/engine/missions/${mission_id}/${what}`);
+
+    it('by its plan, with every default settled', async () => {
+      const { mission_id, plan_digest } = await create({ plan: three });
+      const { body } = (await at(mission_id, 'plan')) as { body: Page<{ plan_digest: string; tasks: object[] }> };
+      expect(body.data).toMatchObject([{ version: 1, plan_digest, plan_source: 'request' }]);
+      expect(body.data[0]?.tasks[1]).toMatchObject({
+        ...{ task_id: 'two', retry: { max_attempts: 3, backoff_seconds: 1 }, input: { value: { $output: 'one' } } },
+      });
+    });
+
+    it('by the decision of the gate, its inputs, and what people said of it', async () => {
+      const { mission_id } = await create({ plan: three, rank: 'A' });
+      await verb(mission_id, 'approve', { reason: 'I read it' }, key());
+      expect((await at(mission_id, 'explain')).body).toMatchObject({
+        inputs: { rank_asked: 'A', effective_rank: 'A', workers: [{ name: 'system.echo', risk_level: 'E' }] },
+        decision: { outcome: 'needs_approval', decisive_rule: 'rank', policy_version: 1 },
+        approvals: [{ mission_id, status: 'granted', reason: 'I read it' }],
+        summary: expect.stringContaining('granted its approval') as unknown,
+      });
+    });
+
+    it('before it is there', async () => {
+      const count = async () =>
+        Object.values(
+          (await operator.get<{ missions: Record<string, number> }>('/v1/nexusmon/organism/status')).body.missions,
+        ).reduce((sum, next) => sum + next, 0);
+      const before = await count();
+      const preview = (body: object) => operator.post<Problem>('/v1/engine/missions/preview', body);
+      expect((await preview({ goal: 'Say it', plan: three, rank: 'S' })).body).toMatchObject({
+        plan: { effective_rank: 'S', plan_source: 'request' },
+        decision: { outcome: 'needs_approval', decisive_rule: 'rank' },
+      });
+      const cyclic = await preview({ goal: 'Round', plan: { tasks: [echo('one', ['one'])] } });
+      expect([cyclic.status, cyclic.body.code]).toEqual([422, 'plan-invalid']);
+      expect(await count()).toBe(before);
+    });
+
+    it('by what it gave up on', async () => {
+      const path = { $output: 'one', pointer: '/value' };
+      const survey = { task_id: 'two', worker: 'repository.survey', input: { path }, depends_on: ['one'] };
+      const tasks = [echo('one', [], '/no/such/folder'), { ...survey, retry: { max_attempts: 1 } }];
+      const { mission_id } = await create({ plan: { tasks } });
+      const mission = await operator.until(mission_id, isEnded);
+      expect(mission.status).toBe('failed');
+      type Letter = { mission_id: string; task_id: string; worker: string; mission_status: string };
+      const letters = async () =>
+        (await operator.get<Page<Letter>>(`/v1/dead-letters?mission_id=${mission_id}`)).body.data;
+      await eventually(async () => (await letters()).length > 0);
+      expect(await letters()).toMatchObject([
+        { mission_id, task_id: 'two', worker: 'repository.survey', tries: 1, mission_status: 'failed' },
+      ]);
+    });
+
+    it('beside all else that a first screen needs', async () => {
+      const { mission_id } = await create({ plan: three, rank: 'A' });
+      type State = {
+        missions: { mission_id: string; tasks: object }[];
+        approvals: { mission_id: string }[];
+        organism: { queues: Record<string, number> };
+        position: string;
+      };
+      let state: State | undefined;
+      await eventually(async () => {
+        state = (await operator.get<State>('/v1/ui/state')).body;
+        return state.approvals.some((approval) => approval.mission_id === mission_id);
+      });
+      expect(state?.missions[0]).toMatchObject({ mission_id, tasks: { total: 3, completed: 0, running: 0 } });
+      expect(state?.organism.queues).toMatchObject({ runners: expect.any(Number), free_slots: expect.any(Number) });
+      expect(state?.organism.queues['awaiting_approval']).toBeGreaterThan(0);
+      const { status } = await operator.get(`/v1/engine/missions?min_position=${state?.position}`);
+      expect(status).toBe(200);
+    });
   });
 
   describe('is derived again from the log', () => {

@@ -339,7 +339,17 @@ describe('nothing of a secret', () => {
       operator_key: secrets.get('the operator key'),
     });
     const cookie = (headers.getSetCookie()[0] ?? '').split(';')[0] ?? '';
+    const keyed = { operator_key: secrets.get('the operator key'), goal: GOAL, category: 'library' };
+    const held = await anyone.post<MissionDocument>('/v1/missions/create', {
+      ...keyed,
+      plan: { tasks: [echo] },
+      hold: true,
+    });
+    expect(held.status).toBe(201);
+    const { mission_id } = held.body;
+    expect((await anyone.post('/v1/missions/run', { ...keyed, mission_id })).status).toBe(422);
     expect((await anyone.post('/v1/auth/login', { operator_key: WRONG_KEY })).status).toBe(401);
+    expect((await anyone.post('/v1/missions/run', { operator_key: WRONG_KEY, mission_id })).status).toBe(429);
     await anyone.get(MISSIONS, { authorization: `Bearer ${WRONG_KEY}`, cookie: `nexusmon=${WRONG_KEY}` });
     await operator.get(MISSIONS, { 'x-operator-key': WRONG_KEY, cookie });
     await operator.get(`${MISSIONS}?token=${WRONG_KEY}`);

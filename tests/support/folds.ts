@@ -120,3 +120,32 @@ export const viewOfMissions = async (data_dir: string, run: Run, fold: ReadonlyM
     await client.end();
   }
 };
+
+type StageFold = Readonly<{ expected: readonly string[]; recorded: readonly string[] }>;
+const STAGES = [
+  ['APEX', 200],
+  ['SOVEREIGN', 50],
+  ['FORGING', 10],
+  ['AWAKENING', 1],
+  ['DORMANT', 0],
+] as const;
+
+/** The changes of the stage: as completions in the log ask for them, each at its count, and as they are recorded. */
+export const foldOfStages = async (data_dir: string, run: Run): Promise<StageFold> => {
+  const times = new Map<unknown, number>();
+  const [expected, recorded]: [string[], string[]] = [[], []];
+  let [count, stage] = [0, 'DORMANT'];
+  for await (const events of commitsOf(data_dir, run))
+    for (const { type, data } of events) {
+      if (type === 'nexusmon.evolution.StageChanged.v1')
+        recorded.push(`${String(data['from'])} ${String(data['to'])} ${String(data['count'])}`);
+      if (type !== 'nexusmon.mission.MissionCompleted.v1' || data['verified'] !== true) continue;
+      const before = times.get(data['fingerprint']) ?? 0;
+      times.set(data['fingerprint'], before + 1);
+      count += 2 ** -before;
+      const reached = STAGES.find(([, mark]) => count >= mark)?.[0] ?? 'DORMANT';
+      if (reached !== stage) expected.push(`${stage} ${reached} ${count}`);
+      stage = reached;
+    }
+  return { expected, recorded };
+};

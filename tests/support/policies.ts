@@ -8,6 +8,7 @@ export const PUBLIC = 'public';
 export const BY_KEY = 'operator_key';
 /** `operator`: a session; scopes: a session, or an API token with one of them; `operator_key`: the key in the body. */
 export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
+  'GET /asyncapi.json': PUBLIC,
   'GET /docs': PUBLIC,
   'GET /health': PUBLIC,
   'GET /openapi.json': PUBLIC,
@@ -28,12 +29,16 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /v1/engine/missions': ['missions:read'],
   'POST /v1/engine/missions': ['missions:write'],
   'GET /v1/engine/missions/{mission_id}': ['missions:read'],
+  'POST /v1/engine/missions/preview': ['missions:read'],
   'GET /v1/engine/missions/{mission_id}/events': ['missions:read'],
+  'GET /v1/engine/missions/{mission_id}/explain': ['missions:read'],
+  'GET /v1/engine/missions/{mission_id}/plan': ['missions:read'],
   'GET /v1/engine/missions/{mission_id}/tasks': ['missions:read'],
   'POST /v1/engine/missions/{mission_id}/approve': OPERATOR,
   'POST /v1/engine/missions/{mission_id}/cancel': ['missions:write'],
   'POST /v1/engine/missions/{mission_id}/deny': OPERATOR,
   'POST /v1/engine/missions/{mission_id}/run': ['missions:write'],
+  'GET /v1/dead-letters': ['missions:read'],
   'GET /v1/evolution': ['missions:read'],
   'GET /v1/evolution/history': ['missions:read'],
   'GET /v1/evolution/missions': ['missions:read'],
@@ -42,6 +47,11 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'POST /v1/governance/capabilities/{capability}/grant': OPERATOR,
   'POST /v1/governance/capabilities/{capability}/revoke': OPERATOR,
   'GET /v1/events': ['missions:read', 'vault:read', 'admin'],
+  'GET /v1/missions/list': ['missions:read'],
+  // The key in the body is enough; without it a credential with this scope is.
+  'POST /v1/missions/create': ['missions:write'],
+  'POST /v1/missions/approve': BY_KEY,
+  'POST /v1/missions/run': BY_KEY,
   'GET /v1/nexusmon/organism/status': ['missions:read'],
   'GET /v1/reviews': ['missions:read'],
   'POST /v1/reviews/{review_id}': OPERATOR,
@@ -50,6 +60,7 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /v1/system/projections/{projection}': ['admin'],
   'POST /v1/system/projections/{projection}/rebuild': OPERATOR,
   'GET /v1/system/templates': ['missions:read'],
+  'GET /v1/ui/state': ['missions:read'],
   'GET /v1/vault/artifacts': ['vault:read'],
   'GET /v1/vault/artifacts/{artifact_id}': ['vault:read'],
   'DELETE /v1/vault/artifacts/{artifact_id}': ['vault:write'],
@@ -58,4 +69,5 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /v1/vault/artifacts/{artifact_id}/lineage': ['vault:read'],
   'GET /v1/vault/artifacts/{artifact_id}/versions': ['vault:read'],
   'GET /v1/workers': ['missions:read'],
+  'GET /v1/workers/{worker}': ['missions:read'],
 };

@@ -6,6 +6,7 @@ export interface Operations {
   'DELETE /v1/auth/sessions/{session_id}': { data: types.DeleteV1AuthSessionsSessionIdData; responses: types.DeleteV1AuthSessionsSessionIdResponses };
   'DELETE /v1/auth/tokens/{token_id}': { data: types.DeleteV1AuthTokensTokenIdData; responses: types.DeleteV1AuthTokensTokenIdResponses };
   'DELETE /v1/vault/artifacts/{artifact_id}': { data: types.DeleteV1VaultArtifactsArtifactIdData; responses: types.DeleteV1VaultArtifactsArtifactIdResponses };
+  'GET /asyncapi.json': { data: types.GetAsyncapiJsonData; responses: types.GetAsyncapiJsonResponses };
   'GET /docs': { data: types.GetDocsData; responses: types.GetDocsResponses };
   'GET /health': { data: types.GetHealthData; responses: types.GetHealthResponses };
   'GET /openapi.json': { data: types.GetOpenapiJsonData; responses: types.GetOpenapiJsonResponses };
@@ -14,9 +15,12 @@ export interface Operations {
   'GET /v1/approvals/{approval_id}': { data: types.GetV1ApprovalsApprovalIdData; responses: types.GetV1ApprovalsApprovalIdResponses };
   'GET /v1/auth/sessions': { data: types.GetV1AuthSessionsData; responses: types.GetV1AuthSessionsResponses };
   'GET /v1/auth/tokens': { data: types.GetV1AuthTokensData; responses: types.GetV1AuthTokensResponses };
+  'GET /v1/dead-letters': { data: types.GetV1DeadLettersData; responses: types.GetV1DeadLettersResponses };
   'GET /v1/engine/missions': { data: types.GetV1EngineMissionsData; responses: types.GetV1EngineMissionsResponses };
   'GET /v1/engine/missions/{mission_id}': { data: types.GetV1EngineMissionsMissionIdData; responses: types.GetV1EngineMissionsMissionIdResponses };
   'GET /v1/engine/missions/{mission_id}/events': { data: types.GetV1EngineMissionsMissionIdEventsData; responses: types.GetV1EngineMissionsMissionIdEventsResponses };
+  'GET /v1/engine/missions/{mission_id}/explain': { data: types.GetV1EngineMissionsMissionIdExplainData; responses: types.GetV1EngineMissionsMissionIdExplainResponses };
+  'GET /v1/engine/missions/{mission_id}/plan': { data: types.GetV1EngineMissionsMissionIdPlanData; responses: types.GetV1EngineMissionsMissionIdPlanResponses };
   'GET /v1/engine/missions/{mission_id}/tasks': { data: types.GetV1EngineMissionsMissionIdTasksData; responses: types.GetV1EngineMissionsMissionIdTasksResponses };
   'GET /v1/events': { data: types.GetV1EventsData; responses: types.GetV1EventsResponses };
   'GET /v1/evolution': { data: types.GetV1EvolutionData; responses: types.GetV1EvolutionResponses };
@@ -25,18 +29,21 @@ export interface Operations {
   'GET /v1/evolution/tree': { data: types.GetV1EvolutionTreeData; responses: types.GetV1EvolutionTreeResponses };
   'GET /v1/governance/capabilities': { data: types.GetV1GovernanceCapabilitiesData; responses: types.GetV1GovernanceCapabilitiesResponses };
   'GET /v1/health': { data: types.GetV1HealthData; responses: types.GetV1HealthResponses };
+  'GET /v1/missions/list': { data: types.GetV1MissionsListData; responses: types.GetV1MissionsListResponses };
   'GET /v1/nexusmon/organism/status': { data: types.GetV1NexusmonOrganismStatusData; responses: types.GetV1NexusmonOrganismStatusResponses };
   'GET /v1/reviews': { data: types.GetV1ReviewsData; responses: types.GetV1ReviewsResponses };
   'GET /v1/system/health': { data: types.GetV1SystemHealthData; responses: types.GetV1SystemHealthResponses };
   'GET /v1/system/projections': { data: types.GetV1SystemProjectionsData; responses: types.GetV1SystemProjectionsResponses };
   'GET /v1/system/projections/{projection}': { data: types.GetV1SystemProjectionsProjectionData; responses: types.GetV1SystemProjectionsProjectionResponses };
   'GET /v1/system/templates': { data: types.GetV1SystemTemplatesData; responses: types.GetV1SystemTemplatesResponses };
+  'GET /v1/ui/state': { data: types.GetV1UiStateData; responses: types.GetV1UiStateResponses };
   'GET /v1/vault/artifacts': { data: types.GetV1VaultArtifactsData; responses: types.GetV1VaultArtifactsResponses };
   'GET /v1/vault/artifacts/{artifact_id}': { data: types.GetV1VaultArtifactsArtifactIdData; responses: types.GetV1VaultArtifactsArtifactIdResponses };
   'GET /v1/vault/artifacts/{artifact_id}/content': { data: types.GetV1VaultArtifactsArtifactIdContentData; responses: types.GetV1VaultArtifactsArtifactIdContentResponses };
   'GET /v1/vault/artifacts/{artifact_id}/lineage': { data: types.GetV1VaultArtifactsArtifactIdLineageData; responses: types.GetV1VaultArtifactsArtifactIdLineageResponses };
   'GET /v1/vault/artifacts/{artifact_id}/versions': { data: types.GetV1VaultArtifactsArtifactIdVersionsData; responses: types.GetV1VaultArtifactsArtifactIdVersionsResponses };
   'GET /v1/workers': { data: types.GetV1WorkersData; responses: types.GetV1WorkersResponses };
+  'GET /v1/workers/{worker}': { data: types.GetV1WorkersWorkerData; responses: types.GetV1WorkersWorkerResponses };
   'POST /v1/approvals/{approval_id}/deny': { data: types.PostV1ApprovalsApprovalIdDenyData; responses: types.PostV1ApprovalsApprovalIdDenyResponses };
   'POST /v1/approvals/{approval_id}/grant': { data: types.PostV1ApprovalsApprovalIdGrantData; responses: types.PostV1ApprovalsApprovalIdGrantResponses };
   'POST /v1/approvals/{approval_id}/withdraw': { data: types.PostV1ApprovalsApprovalIdWithdrawData; responses: types.PostV1ApprovalsApprovalIdWithdrawResponses };
@@ -44,12 +51,16 @@ export interface Operations {
   'POST /v1/auth/logout': { data: types.PostV1AuthLogoutData; responses: types.PostV1AuthLogoutResponses };
   'POST /v1/auth/tokens': { data: types.PostV1AuthTokensData; responses: types.PostV1AuthTokensResponses };
   'POST /v1/engine/missions': { data: types.PostV1EngineMissionsData; responses: types.PostV1EngineMissionsResponses };
+  'POST /v1/engine/missions/preview': { data: types.PostV1EngineMissionsPreviewData; responses: types.PostV1EngineMissionsPreviewResponses };
   'POST /v1/engine/missions/{mission_id}/approve': { data: types.PostV1EngineMissionsMissionIdApproveData; responses: types.PostV1EngineMissionsMissionIdApproveResponses };
   'POST /v1/engine/missions/{mission_id}/cancel': { data: types.PostV1EngineMissionsMissionIdCancelData; responses: types.PostV1EngineMissionsMissionIdCancelResponses };
   'POST /v1/engine/missions/{mission_id}/deny': { data: types.PostV1EngineMissionsMissionIdDenyData; responses: types.PostV1EngineMissionsMissionIdDenyResponses };
   'POST /v1/engine/missions/{mission_id}/run': { data: types.PostV1EngineMissionsMissionIdRunData; responses: types.PostV1EngineMissionsMissionIdRunResponses };
   'POST /v1/governance/capabilities/{capability}/grant': { data: types.PostV1GovernanceCapabilitiesCapabilityGrantData; responses: types.PostV1GovernanceCapabilitiesCapabilityGrantResponses };
   'POST /v1/governance/capabilities/{capability}/revoke': { data: types.PostV1GovernanceCapabilitiesCapabilityRevokeData; responses: types.PostV1GovernanceCapabilitiesCapabilityRevokeResponses };
+  'POST /v1/missions/approve': { data: types.PostV1MissionsApproveData; responses: types.PostV1MissionsApproveResponses };
+  'POST /v1/missions/create': { data: types.PostV1MissionsCreateData; responses: types.PostV1MissionsCreateResponses };
+  'POST /v1/missions/run': { data: types.PostV1MissionsRunData; responses: types.PostV1MissionsRunResponses };
   'POST /v1/reviews/{review_id}': { data: types.PostV1ReviewsReviewIdData; responses: types.PostV1ReviewsReviewIdResponses };
   'POST /v1/system/projections/{projection}/rebuild': { data: types.PostV1SystemProjectionsProjectionRebuildData; responses: types.PostV1SystemProjectionsProjectionRebuildResponses };
   'POST /v1/vault/artifacts/{artifact_id}/check': { data: types.PostV1VaultArtifactsArtifactIdCheckData; responses: types.PostV1VaultArtifactsArtifactIdCheckResponses };
@@ -60,6 +71,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'DELETE /v1/auth/sessions/{session_id}': { min_position: false },
   'DELETE /v1/auth/tokens/{token_id}': { min_position: false },
   'DELETE /v1/vault/artifacts/{artifact_id}': { min_position: false },
+  'GET /asyncapi.json': { min_position: false },
   'GET /docs': { min_position: false },
   'GET /health': { min_position: false },
   'GET /openapi.json': { min_position: false },
@@ -68,9 +80,12 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'GET /v1/approvals/{approval_id}': { min_position: true },
   'GET /v1/auth/sessions': { min_position: true },
   'GET /v1/auth/tokens': { min_position: true },
+  'GET /v1/dead-letters': { min_position: true },
   'GET /v1/engine/missions': { min_position: true },
   'GET /v1/engine/missions/{mission_id}': { min_position: true },
   'GET /v1/engine/missions/{mission_id}/events': { min_position: false },
+  'GET /v1/engine/missions/{mission_id}/explain': { min_position: true },
+  'GET /v1/engine/missions/{mission_id}/plan': { min_position: true },
   'GET /v1/engine/missions/{mission_id}/tasks': { min_position: true },
   'GET /v1/events': { min_position: false },
   'GET /v1/evolution': { min_position: true },
@@ -79,18 +94,21 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'GET /v1/evolution/tree': { min_position: true },
   'GET /v1/governance/capabilities': { min_position: true },
   'GET /v1/health': { min_position: false },
+  'GET /v1/missions/list': { min_position: true },
   'GET /v1/nexusmon/organism/status': { min_position: true },
   'GET /v1/reviews': { min_position: true },
   'GET /v1/system/health': { min_position: false },
   'GET /v1/system/projections': { min_position: false },
   'GET /v1/system/projections/{projection}': { min_position: false },
   'GET /v1/system/templates': { min_position: false },
+  'GET /v1/ui/state': { min_position: true },
   'GET /v1/vault/artifacts': { min_position: true },
   'GET /v1/vault/artifacts/{artifact_id}': { min_position: true },
   'GET /v1/vault/artifacts/{artifact_id}/content': { min_position: false },
   'GET /v1/vault/artifacts/{artifact_id}/lineage': { min_position: true },
   'GET /v1/vault/artifacts/{artifact_id}/versions': { min_position: true },
   'GET /v1/workers': { min_position: false },
+  'GET /v1/workers/{worker}': { min_position: false },
   'POST /v1/approvals/{approval_id}/deny': { min_position: false },
   'POST /v1/approvals/{approval_id}/grant': { min_position: false },
   'POST /v1/approvals/{approval_id}/withdraw': { min_position: false },
@@ -98,12 +116,16 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_positi
   'POST /v1/auth/logout': { min_position: false },
   'POST /v1/auth/tokens': { min_position: false },
   'POST /v1/engine/missions': { min_position: false },
+  'POST /v1/engine/missions/preview': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/approve': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/cancel': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/deny': { min_position: false },
   'POST /v1/engine/missions/{mission_id}/run': { min_position: false },
   'POST /v1/governance/capabilities/{capability}/grant': { min_position: false },
   'POST /v1/governance/capabilities/{capability}/revoke': { min_position: false },
+  'POST /v1/missions/approve': { min_position: false },
+  'POST /v1/missions/create': { min_position: false },
+  'POST /v1/missions/run': { min_position: false },
   'POST /v1/reviews/{review_id}': { min_position: false },
   'POST /v1/system/projections/{projection}/rebuild': { min_position: false },
   'POST /v1/vault/artifacts/{artifact_id}/check': { min_position: false },

@@ -284,6 +284,109 @@ export type Reason = {
     reason: string;
 };
 
+export type MissionPreview = {
+    plan: {
+        plan_source: 'request' | 'template' | 'planner';
+        plan_digest: string;
+        fingerprint: string;
+        rank: Rank;
+        effective_rank: Rank;
+        tasks: Array<{
+            task_id: string;
+            worker: WorkerName;
+            worker_version: string;
+            worker_digest: string;
+            input?: Json;
+            depends_on: Array<string>;
+            retry: {
+                max_attempts: number;
+                backoff_seconds: number;
+            };
+            timeout_seconds: number;
+            risk_level: Rank;
+            requires_approval: boolean;
+            verifies: boolean;
+        }>;
+    };
+    decision: {
+        outcome: 'execute' | 'execute_and_flag' | 'needs_approval' | 'blocked';
+        decisive_rule: string;
+        rulings: Array<{
+            rule: string;
+            outcome: 'execute' | 'execute_and_flag' | 'needs_approval' | 'blocked';
+            explanation: string;
+        }>;
+        policy_version: number;
+        halt_epoch: number;
+        decided_at: string;
+    };
+};
+
+export type PlanVersion = {
+    version: number;
+    plan_source: 'request' | 'template' | 'planner';
+    plan_digest: string;
+    fingerprint: string;
+    rank: Rank;
+    effective_rank: Rank;
+    planned_at: string;
+    tasks: Array<{
+        task_id: string;
+        worker: WorkerName;
+        worker_version: string;
+        worker_digest: string;
+        input?: Json;
+        depends_on: Array<string>;
+        retry: {
+            max_attempts: number;
+            backoff_seconds: number;
+        };
+        timeout_seconds: number;
+        risk_level: Rank;
+        requires_approval: boolean;
+        verifies: boolean;
+    }>;
+};
+
+export type MissionExplanation = {
+    mission_id: string;
+    status: MissionStatus;
+    summary: string;
+    inputs: {
+        rank_asked?: Rank;
+        rank: Rank;
+        effective_rank: Rank;
+        category: Category;
+        plan_digest: string;
+        workers: Array<{
+            name: string;
+            risk_level: Rank;
+            task_ids: Array<string>;
+        }>;
+    };
+    decision?: {
+        outcome: 'execute' | 'execute_and_flag' | 'needs_approval' | 'blocked';
+        decisive_rule: string;
+        rulings: Array<{
+            rule: string;
+            outcome: 'execute' | 'execute_and_flag' | 'needs_approval' | 'blocked';
+            explanation: string;
+        }>;
+        policy_version: number;
+        halt_epoch: number;
+        decided_at: string;
+        signature: string;
+    };
+    task_gates: Array<{
+        task_id: string;
+        approval_id: string;
+        effect_digest: string;
+        granted_by?: string;
+    }>;
+    approval_ids: Array<string>;
+    approvals: Array<Approval>;
+};
+
 export type Approval = {
     approval_id: string;
     mission_id: string;
@@ -306,6 +409,41 @@ export type Approval = {
 };
 
 export type ApprovalStatus = 'pending' | 'cooling_off' | 'granted' | 'denied' | 'expired' | 'withdrawn';
+
+export type DeadLetter = {
+    dead_letter_id: string;
+    mission_id: string;
+    task_id: string;
+    worker: string;
+    attempt: number;
+    tries: number;
+    code: 'worker_failed' | 'worker_timed_out' | 'output_too_large' | 'output_invalid' | 'input_invalid' | 'permit_invalid' | 'runner_lost';
+    message: string;
+    mission_status: MissionStatus;
+    dead_lettered_at: string;
+};
+
+export type OlderCreateMission = {
+    goal: string;
+    category?: Category;
+    rank?: Rank;
+    constraints?: Constraints;
+    params?: {
+        [key: string]: unknown;
+    };
+    template?: string;
+    plan?: Plan;
+    hold?: boolean;
+    priority?: number;
+    tags?: Array<string>;
+    operator_key?: string;
+};
+
+export type OlderMissionVerb = {
+    mission_id: string;
+    operator_key: string;
+    reason?: string;
+};
 
 export type Review = {
     review_id: string;
@@ -553,9 +691,21 @@ export type Organism = {
         [key in MissionStatus]?: number;
     };
     queues: {
+        /**
+         * Ready, and not given to a runner yet.
+         */
         queued_tasks: number;
         running_tasks: number;
+        /**
+         * Approvals that wait for a ruling.
+         */
+        awaiting_approval: number;
+        awaiting_review: number;
         runners: number;
+        /**
+         * Slots of runners that wait for work.
+         */
+        free_slots: number;
     };
     health: {
         status: HealthStatus;
@@ -662,6 +812,55 @@ export type Health = {
     };
     version: string;
     uptime_seconds: number;
+};
+
+export type UiState = {
+    principal: {
+        actor: string;
+    };
+    organism: Organism;
+    /**
+     * The newest.
+     */
+    missions: Array<ListedMission>;
+    /**
+     * The newest that wait for a ruling.
+     */
+    approvals: Array<Approval>;
+    /**
+     * The newest that nobody has given.
+     */
+    reviews: Array<Review>;
+    /**
+     * Everything here is at least as new: follow /v1/events?from= this.
+     */
+    position: string;
+};
+
+export type ListedMission = {
+    mission_id: string;
+    goal: string;
+    category: Category;
+    rank: Rank;
+    effective_rank: Rank;
+    status: MissionStatus;
+    template?: string;
+    plan_source: 'request' | 'template' | 'planner';
+    hold: boolean;
+    priority: number;
+    tags: Array<string>;
+    created_at: string;
+    started_at?: string;
+    ended_at?: string;
+    requested_by: string;
+    links: {
+        [key: string]: string;
+    };
+    tasks: {
+        total: number;
+        completed: number;
+        running: number;
+    };
 };
 
 export type Projection = {
@@ -1727,6 +1926,559 @@ export type PostV1EngineMissionsMissionIdCancelResponses = {
 };
 
 export type PostV1EngineMissionsMissionIdCancelResponse = PostV1EngineMissionsMissionIdCancelResponses[keyof PostV1EngineMissionsMissionIdCancelResponses];
+
+export type PostV1EngineMissionsPreviewData = {
+    body: CreateMission;
+    path?: never;
+    query?: never;
+    url: '/v1/engine/missions/preview';
+};
+
+export type PostV1EngineMissionsPreviewErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * egress-not-allowed, path-outside-roots, plan-invalid, plan-too-large, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1EngineMissionsPreviewError = PostV1EngineMissionsPreviewErrors[keyof PostV1EngineMissionsPreviewErrors];
+
+export type PostV1EngineMissionsPreviewResponses = {
+    /**
+     * What it would be.
+     */
+    200: MissionPreview;
+};
+
+export type PostV1EngineMissionsPreviewResponse = PostV1EngineMissionsPreviewResponses[keyof PostV1EngineMissionsPreviewResponses];
+
+export type GetV1EngineMissionsMissionIdPlanData = {
+    body?: never;
+    path: {
+        mission_id: string;
+    };
+    query?: {
+        /**
+         * Wait until the view has this position (5 s, then 504).
+         */
+        min_position?: string;
+    };
+    url: '/v1/engine/missions/{mission_id}/plan';
+};
+
+export type GetV1EngineMissionsMissionIdPlanErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * mission-not-found
+     */
+    404: Problem;
+    /**
+     * malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1EngineMissionsMissionIdPlanError = GetV1EngineMissionsMissionIdPlanErrors[keyof GetV1EngineMissionsMissionIdPlanErrors];
+
+export type GetV1EngineMissionsMissionIdPlanResponses = {
+    /**
+     * All versions.
+     */
+    200: {
+        data: Array<PlanVersion>;
+        next_cursor: string | null;
+    };
+};
+
+export type GetV1EngineMissionsMissionIdPlanResponse = GetV1EngineMissionsMissionIdPlanResponses[keyof GetV1EngineMissionsMissionIdPlanResponses];
+
+export type GetV1EngineMissionsMissionIdExplainData = {
+    body?: never;
+    path: {
+        mission_id: string;
+    };
+    query?: {
+        /**
+         * Wait until the view has this position (5 s, then 504).
+         */
+        min_position?: string;
+    };
+    url: '/v1/engine/missions/{mission_id}/explain';
+};
+
+export type GetV1EngineMissionsMissionIdExplainErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * mission-not-found
+     */
+    404: Problem;
+    /**
+     * malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1EngineMissionsMissionIdExplainError = GetV1EngineMissionsMissionIdExplainErrors[keyof GetV1EngineMissionsMissionIdExplainErrors];
+
+export type GetV1EngineMissionsMissionIdExplainResponses = {
+    /**
+     * The decision.
+     */
+    200: MissionExplanation;
+};
+
+export type GetV1EngineMissionsMissionIdExplainResponse = GetV1EngineMissionsMissionIdExplainResponses[keyof GetV1EngineMissionsMissionIdExplainResponses];
+
+export type GetV1DeadLettersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        limit?: number;
+        cursor?: string;
+        mission_id?: string;
+        min_position?: string;
+    };
+    url: '/v1/dead-letters';
+};
+
+export type GetV1DeadLettersErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * malformed-cursor, malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1DeadLettersError = GetV1DeadLettersErrors[keyof GetV1DeadLettersErrors];
+
+export type GetV1DeadLettersResponses = {
+    /**
+     * A page of dead letters.
+     */
+    200: {
+        data: Array<DeadLetter>;
+        next_cursor: string | null;
+    };
+};
+
+export type GetV1DeadLettersResponse = GetV1DeadLettersResponses[keyof GetV1DeadLettersResponses];
+
+export type PostV1MissionsCreateData = {
+    body: OlderCreateMission;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+        /**
+         * `wait=N` (RFC 7240): answer when the mission has ended, or after N seconds.
+         */
+        Prefer?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/missions/create';
+};
+
+export type PostV1MissionsCreateErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, operator-key-invalid, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, rank-above-ceiling, scope-required
+     */
+    403: Problem;
+    /**
+     * request-in-flight
+     */
+    409: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * egress-not-allowed, idempotency-key-reused, path-outside-roots, plan-invalid, plan-too-large, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1MissionsCreateError = PostV1MissionsCreateErrors[keyof PostV1MissionsCreateErrors];
+
+export type PostV1MissionsCreateResponses = {
+    /**
+     * With Prefer: wait, the mission, ended in time.
+     */
+    200: Mission;
+    /**
+     * The mission, accepted. Location names it.
+     */
+    201: Mission;
+    /**
+     * With Prefer: wait, the mission, not ended in time.
+     */
+    202: Mission;
+};
+
+export type PostV1MissionsCreateResponse = PostV1MissionsCreateResponses[keyof PostV1MissionsCreateResponses];
+
+export type PostV1MissionsRunData = {
+    body: OlderMissionVerb;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/missions/run';
+};
+
+export type PostV1MissionsRunErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * operator-key-invalid
+     */
+    401: Problem;
+    /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
+     * mission-not-found
+     */
+    404: Problem;
+    /**
+     * illegal-transition, request-in-flight
+     */
+    409: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * idempotency-key-reused, reason-required, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1MissionsRunError = PostV1MissionsRunErrors[keyof PostV1MissionsRunErrors];
+
+export type PostV1MissionsRunResponses = {
+    /**
+     * The mission as it is now.
+     */
+    200: Mission;
+};
+
+export type PostV1MissionsRunResponse = PostV1MissionsRunResponses[keyof PostV1MissionsRunResponses];
+
+export type PostV1MissionsApproveData = {
+    body: OlderMissionVerb;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/missions/approve';
+};
+
+export type PostV1MissionsApproveErrors = {
+    /**
+     * malformed-json, malformed-request
+     */
+    400: Problem;
+    /**
+     * operator-key-invalid
+     */
+    401: Problem;
+    /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
+     * mission-not-found
+     */
+    404: Problem;
+    /**
+     * illegal-transition, request-in-flight
+     */
+    409: Problem;
+    /**
+     * body-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * idempotency-key-reused, reason-required, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+};
+
+export type PostV1MissionsApproveError = PostV1MissionsApproveErrors[keyof PostV1MissionsApproveErrors];
+
+export type PostV1MissionsApproveResponses = {
+    /**
+     * The mission as it is now.
+     */
+    200: Mission;
+};
+
+export type PostV1MissionsApproveResponse = PostV1MissionsApproveResponses[keyof PostV1MissionsApproveResponses];
+
+export type GetV1MissionsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        limit?: number;
+        cursor?: string;
+        status?: MissionStatus;
+        category?: Category;
+        /**
+         * As it was asked for, or scored.
+         */
+        rank?: Rank;
+        /**
+         * As the gate takes it.
+         */
+        effective_rank?: Rank;
+        requested_by?: string;
+        template?: string;
+        tag?: string;
+        /**
+         * Of a person.
+         */
+        needs?: 'approval' | 'review';
+        created_from?: string;
+        created_before?: string;
+        /**
+         * Words that the goal must have, each anywhere in it, in whatever case.
+         */
+        search?: string;
+        min_position?: string;
+    };
+    url: '/v1/missions/list';
+};
+
+export type GetV1MissionsListErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * malformed-cursor, malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1MissionsListError = GetV1MissionsListErrors[keyof GetV1MissionsListErrors];
+
+export type GetV1MissionsListResponses = {
+    /**
+     * A page of missions.
+     */
+    200: {
+        data: Array<Mission>;
+        next_cursor: string | null;
+    };
+};
+
+export type GetV1MissionsListResponse = GetV1MissionsListResponses[keyof GetV1MissionsListResponses];
 
 export type GetV1ApprovalsData = {
     body?: never;
@@ -3438,6 +4190,82 @@ export type GetV1WorkersResponses = {
 
 export type GetV1WorkersResponse = GetV1WorkersResponses[keyof GetV1WorkersResponses];
 
+export type GetV1WorkersWorkerData = {
+    body?: never;
+    headers?: {
+        /**
+         * Answer 304 when the ETag is one of these.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        worker: WorkerName;
+    };
+    query?: never;
+    url: '/v1/workers/{worker}';
+};
+
+export type GetV1WorkersWorkerErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * worker-not-found
+     */
+    404: Problem;
+    /**
+     * schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+};
+
+export type GetV1WorkersWorkerError = GetV1WorkersWorkerErrors[keyof GetV1WorkersWorkerErrors];
+
+export type GetV1WorkersWorkerResponses = {
+    /**
+     * The worker.
+     */
+    200: {
+        name: WorkerName;
+        version: string;
+        digest: string;
+        description: string;
+        capabilities: Array<string>;
+        risk_level: Rank;
+        requires_approval: boolean;
+        timeout_seconds: number;
+        input_schema: {
+            [key: string]: unknown;
+        };
+        output_schema: {
+            [key: string]: unknown;
+        };
+    };
+};
+
+export type GetV1WorkersWorkerResponse = GetV1WorkersWorkerResponses[keyof GetV1WorkersWorkerResponses];
+
 export type GetV1SystemTemplatesData = {
     body?: never;
     path?: never;
@@ -3680,6 +4508,64 @@ export type GetReadyResponses = {
     200: unknown;
 };
 
+export type GetV1UiStateData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Wait until the view has this position (5 s, then 504).
+         */
+        min_position?: string;
+    };
+    url: '/v1/ui/state';
+};
+
+export type GetV1UiStateErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * malformed-position, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+    /**
+     * position-not-reached
+     */
+    504: Problem;
+};
+
+export type GetV1UiStateError = GetV1UiStateErrors[keyof GetV1UiStateErrors];
+
+export type GetV1UiStateResponses = {
+    /**
+     * The state as it is now.
+     */
+    200: UiState;
+};
+
+export type GetV1UiStateResponse = GetV1UiStateResponses[keyof GetV1UiStateResponses];
+
 export type GetV1SystemProjectionsData = {
     body?: never;
     path?: never;
@@ -3891,6 +4777,49 @@ export type GetOpenapiJsonErrors = {
 export type GetOpenapiJsonError = GetOpenapiJsonErrors[keyof GetOpenapiJsonErrors];
 
 export type GetOpenapiJsonResponses = {
+    /**
+     * The document.
+     */
+    200: unknown;
+};
+
+export type GetAsyncapiJsonData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/asyncapi.json';
+};
+
+export type GetAsyncapiJsonErrors = {
+    /**
+     * malformed-request
+     */
+    400: Problem;
+    /**
+     * operator-key-refused
+     */
+    403: Problem;
+    /**
+     * schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * service-unavailable
+     */
+    503: Problem;
+};
+
+export type GetAsyncapiJsonError = GetAsyncapiJsonErrors[keyof GetAsyncapiJsonErrors];
+
+export type GetAsyncapiJsonResponses = {
     /**
      * The document.
      */

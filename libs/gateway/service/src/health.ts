@@ -23,7 +23,7 @@ const CONTEXTS = ['mission', 'governance', 'vault', 'evolution', 'worker'] as co
 type ContextName = (typeof CONTEXTS)[number];
 
 export const healthStatus = z.enum(['ok', 'degraded', 'read_only', 'down']).meta({ id: 'HealthStatus' });
-type HealthStatus = z.infer<typeof healthStatus>;
+export type HealthStatus = z.infer<typeof healthStatus>;
 
 const check = z.object({ status: healthStatus, detail: z.string().optional() });
 type Check = z.infer<typeof check>;

@@ -71,6 +71,11 @@ export const listReviews = z.strictObject({
   min_position: z.string().optional(),
 });
 
+export const countWaiting = z.strictObject({ min_position: z.string().optional() });
+/** What waits for a person. */
+export const waitingCounts = z.strictObject({ approvals: z.int(), reviews: z.int() });
+export type WaitingCounts = z.infer<typeof waitingCounts>;
+
 export const GOVERNANCE_SUBJECTS = {
   request_approval: 'cmd.governance.request_approval',
   grant: 'cmd.governance.grant',
@@ -82,4 +87,5 @@ export const GOVERNANCE_SUBJECTS = {
   get: 'qry.governance.get_approval',
   list: 'qry.governance.list_approvals',
   reviews: 'qry.governance.list_reviews',
+  waiting: 'qry.governance.count_waiting',
 } as const;

@@ -10,11 +10,18 @@ import { Signer } from './gate/signer.js';
 import { ReviewRequestHandler } from './review/review.request-handler.js';
 import { Reviews } from './review/reviews.js';
 import { ApprovalFigures } from './telemetry.js';
+import { WaitingQueryHandler } from './waiting.query-handler.js';
 
 /** Verdicts, permits, approvals and the list of what to review. */
 @Module({
   imports: [PlatformModule.forContext('governance')],
-  controllers: [ApprovalCommandHandler, ApprovalQueryHandler, GateQueryHandler, ReviewRequestHandler],
+  controllers: [
+    ApprovalCommandHandler,
+    ApprovalQueryHandler,
+    GateQueryHandler,
+    ReviewRequestHandler,
+    WaitingQueryHandler,
+  ],
   providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Reviews, Signer],
 })
 export class GovernanceServiceModule {}

@@ -46,6 +46,7 @@ export const createMission = z.strictObject({
   body: createBody,
   wait_ms: z.int().min(0).max(120_000),
 });
+export const previewMission = z.strictObject({ body: createBody });
 /** `sovereign`: the operator key came with this request and was right. */
 const verb = { asked, mission_id, reason: text(1, 4_000).optional(), sovereign: z.boolean() };
 export const missionVerb = z.strictObject(verb);
@@ -86,6 +87,10 @@ export const MISSION_SUBJECTS = {
   list: 'qry.mission.list',
   count: 'qry.mission.count',
   workers: 'qry.mission.workers',
+  plans: 'qry.mission.plans',
+  explain: 'qry.mission.explain',
+  preview: 'qry.mission.preview',
+  dead_letters: 'qry.mission.dead_letters',
 } as const;
 
 export const missionCounts = z
@@ -94,6 +99,7 @@ export const missionCounts = z
     queued_tasks: z.int(),
     running_tasks: z.int(),
     runners: z.int(),
+    free_slots: z.int(),
   })
   .meta({ id: 'MissionCounts' });
 export type MissionCounts = z.infer<typeof missionCounts>;

@@ -1,5 +1,6 @@
 export * from './enclosing.js';
 export * from './input.js';
+export * from './inspection.js';
 export * from './mission.js';
 export * from './mission.commands.js';
 export * from './mission.document.js';

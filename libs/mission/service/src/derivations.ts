@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Derived } from '@nexusmon/runtime';
 import { Governance } from './dispatch/governance.client.js';
+import { deadLetterProjection } from './inspection/dead-letter.projection.js';
 import { ApprovalRequests } from './mission/approval-requests.js';
 import { MISSION_VIEW, missionProjection } from './mission/mission.projection.js';
 import { MissionLog } from './mission/mission-log.js';
@@ -19,6 +20,7 @@ export class MissionDerivations {
     governance: Governance,
   ) {
     derived.addProjection(withFigures(missionProjection));
+    derived.addProjection(deadLetterProjection);
     derived.addReactor(requestApprovals(log, approvals));
     derived.addReactor(settleApprovals(missions, (approval_id) => governance.approval(approval_id)));
     const due = async (mission_id: string) => {

@@ -7,6 +7,7 @@ import { Governance } from './dispatch/governance.client.js';
 import { Recovery } from './dispatch/recovery.js';
 import { RunnerCommandHandler } from './dispatch/runner.command-handler.js';
 import { Enclosures } from './enclosure/enclosures.js';
+import { InspectionQueryHandler } from './inspection/inspection.query-handler.js';
 import { ApprovalRequests } from './mission/approval-requests.js';
 import { Endings } from './mission/endings.js';
 import { MissionCommandHandler } from './mission/mission.command-handler.js';
@@ -24,7 +25,7 @@ import { Vault } from './vault/vault.client.js';
 /** Missions with their tasks: planning, dispatch, timers. */
 @Module({
   imports: [PlatformModule.forContext('mission')],
-  controllers: [MissionCommandHandler, MissionQueryHandler, RunnerCommandHandler],
+  controllers: [InspectionQueryHandler, MissionCommandHandler, MissionQueryHandler, RunnerCommandHandler],
   providers: [
     ApprovalRequests,
     Claiming,

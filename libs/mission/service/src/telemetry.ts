@@ -40,7 +40,13 @@ export const withFigures = (missions: Projection): Projection =>
     }
   });
 
-export type DispatchFigures = Readonly<{ queued_tasks: number; running_tasks: number; runners: number }>;
+export type DispatchFigures = Readonly<{
+  queued_tasks: number;
+  running_tasks: number;
+  runners: number;
+  /** Slots of runners that wait for work. */
+  free_slots: number;
+}>;
 
 /** Returns what ends them. */
 export const gaugeDispatch = (read: () => DispatchFigures): (() => void) => {

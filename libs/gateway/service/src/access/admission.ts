@@ -58,13 +58,14 @@ export class Admission {
   async admit(request: FastifyRequest, reply: FastifyReply, policy: Policy): Promise<Admitted> {
     const key = singleHeader(request, 'X-Operator-Key');
     if (key !== undefined) await this.options.keys.check(request.ip, key, 'header');
-    if (policy.access === 'public' || policy.access === 'operator_key') {
+    const guarded = guardOf(policy, request);
+    if (!guarded) {
       this.countUnasked(request, reply);
       return { sovereign: false };
     }
     const principal = await this.authenticate(request, reply);
-    if (principal.kind === 'token') checkToken(principal, policy, key !== undefined);
-    return { principal, sovereign: key !== undefined && policy.step_up === true };
+    if (principal.kind === 'token') checkToken(principal, guarded, key !== undefined);
+    return { principal, sovereign: key !== undefined && guarded.step_up === true };
   }
 
   /** For routes where the key travels in the body and is the only credential. */
@@ -122,6 +123,17 @@ const told = ({ allowed, headers }: Taken, reply: FastifyReply): void => {
 
 type Token = Extract<Principal, { kind: 'token' }>;
 type Guarded = Extract<Policy, { access: 'operator' | 'scope' }>;
+
+/**
+ * What a credential in the headers must be good for; undefined where none is asked for. Where the key may stand in the
+ * body instead, a credential counts if there is one: what the body holds is not known yet.
+ */
+const guardOf = (policy: Policy, request: FastifyRequest): Guarded | undefined => {
+  if (policy.access === 'public') return undefined;
+  if (policy.access !== 'operator_key') return policy;
+  const { or_scope } = policy;
+  return or_scope === undefined || !credentialOf(request) ? undefined : { access: 'scope', scope: or_scope };
+};
 
 /** D3 */
 const checkToken = ({ scopes }: Token, policy: Guarded, has_key: boolean): void => {

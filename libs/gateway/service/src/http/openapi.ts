@@ -1,10 +1,9 @@
 // /openapi.json, from the schemas that validate. Nothing is described by hand, so nothing can be described wrongly.
 
-import { z } from 'zod';
+import type { z } from 'zod';
+import { Components, type JsonSchema } from './components.js';
 import { isProblemCode, PROBLEMS, problemDocument, type ProblemCode } from './problem.js';
 import type { HeaderName, Policy, ResponseDescription, Route } from './route.js';
-
-type JsonSchema = Record<string, unknown>;
 
 const HEADERS: Readonly<Record<HeaderName, string>> = {
   'Idempotency-Key': 'The same key and body by the same principal name the same thing for good.',
@@ -41,45 +40,11 @@ const SECURITY: Readonly<Record<Policy['access'], readonly object[]>> = {
   operator_key: [],
 };
 
-/** Shared schemas stand once, under the id that their contract gives them. */
-class Components {
-  readonly schemas: Record<string, JsonSchema> = {};
+/** Where the key in the body is one of several ways, the empty one says that it is enough. */
+const securityOf = (policy: Policy): readonly object[] =>
+  takesOther(policy) ? [...SECURITY.scope, {}] : SECURITY[policy.access];
 
-  /** `io` matters: what has a default may be left out of a request and is always there in an answer. */
-  schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
-    const { $defs, $schema, ...root } = z.toJSONSchema(schema, {
-      io,
-      target: 'draft-2020-12',
-      unrepresentable: 'any',
-      reused: 'inline',
-    }) as JsonSchema;
-    void $schema;
-    const definitions = ($defs ?? {}) as Record<string, JsonSchema>;
-    for (const [name, definition] of Object.entries(definitions)) this.add(name, definition);
-    const id = schema.meta()?.id;
-    if (id === undefined) return relocated(root) as JsonSchema;
-    this.add(id, root);
-    return { $ref: `#/components/schemas/${id}` };
-  }
-
-  private add(name: string, definition: JsonSchema): void {
-    const { id, $id, ...rest } = definition;
-    void [id, $id];
-    this.schemas[name] ??= relocated(rest) as JsonSchema;
-  }
-}
-
-/** References into `$defs` point to the components instead. */
-const relocated = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(relocated);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      name,
-      name === '$ref' && typeof item === 'string' ? item.replace('#/$defs/', '#/components/schemas/') : relocated(item),
-    ]),
-  );
-};
+const takesOther = (policy: Policy): boolean => policy.access === 'operator_key' && policy.or_scope !== undefined;
 
 const parametersOf = (route: Route, components: Components): JsonSchema[] => {
   const of = (schema: z.ZodObject | undefined, where: 'path' | 'query') =>
@@ -122,6 +87,7 @@ const notFoundOf = ({ params }: Route): ProblemCode[] =>
 const codesOf = (route: Route): ProblemCode[] => [
   ...COMMON,
   ...PROBLEMS_OF_ACCESS[route.policy.access],
+  ...(takesOther(route.policy) ? PROBLEMS_OF_ACCESS.scope : []),
   ...notFoundOf(route),
   ...(route.method === 'POST' || route.body
     ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const)
@@ -151,6 +117,7 @@ const operationOf = (route: Route, components: Components): JsonSchema => {
   return {
     operationId: operationId(route),
     summary: route.summary,
+    ...(route.deprecated ? { deprecated: true, description: `Use ${route.deprecated.successor}.` } : {}),
     tags: [route.tag],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
@@ -162,7 +129,7 @@ const operationOf = (route: Route, components: Components): JsonSchema => {
         }
       : {}),
     responses: { ...problemsOf(route, components), ...Object.fromEntries(answers) },
-    security: SECURITY[route.policy.access],
+    security: securityOf(route.policy),
     'x-policy': route.policy,
   };
 };

@@ -65,6 +65,7 @@ export const PROBLEMS = {
   'approval-not-found': meaning(404, 'There is no such approval', 'GET /v1/approvals lists them.'),
   'review-not-found': meaning(404, 'There is no such review', 'GET /v1/reviews lists them.'),
   'capability-not-found': meaning(404, 'There is no such capability', 'GET /v1/governance/capabilities lists them.'),
+  'worker-not-found': meaning(404, 'There is no such worker', 'GET /v1/workers lists them.'),
   'artifact-not-found': meaning(404, 'There is no such artifact', 'GET /v1/vault/artifacts lists them.'),
   'session-not-found': meaning(404, 'There is no such session', 'GET /v1/auth/sessions lists them.'),
   'projection-not-found': meaning(404, 'There is no such projection', 'GET /v1/system/projections lists them.'),
@@ -176,6 +177,9 @@ export class Problem extends Error {
 }
 
 export const problem = (code: ProblemCode, details: ProblemDetails | string): Problem => new Problem(code, details);
+
+export const isProblem = (error: unknown, code: ProblemCode): error is Problem =>
+  error instanceof Problem && error.code === code;
 
 export const field = (path: string, message: string): FieldError => ({ path, message });
 

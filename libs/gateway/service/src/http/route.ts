@@ -13,14 +13,14 @@ import type { z } from 'zod';
 /**
  * `operator`: an open session of an operator, and no API token. `scope`: a session, or an API token with one of these
  * scopes. `step_up`: an X-Operator-Key that is right makes the call of a session sovereign. `operator_key`: the key in
- * the body's field `operator_key` authenticates the call, and nothing else does. A wrong X-Operator-Key ends any
- * request, whatever the route.
+ * the body's field `operator_key` authenticates the call, and nothing else does; with `or_scope` a session, or a token
+ * of that scope, does where the body has no key. A wrong X-Operator-Key ends any request, whatever the route.
  */
 export type Policy =
   | Readonly<{ access: 'public' }>
   | Readonly<{ access: 'operator'; step_up?: boolean }>
   | Readonly<{ access: 'scope'; scope: Scope | readonly Scope[]; step_up?: boolean }>
-  | Readonly<{ access: 'operator_key' }>;
+  | Readonly<{ access: 'operator_key'; or_scope?: Scope }>;
 
 type Person = Readonly<{ actor: string; credential_id: string; expires_at_ms: number }>;
 /** Who stands behind a request. `credential_id` names the session or token; a key by itself names its account. */
@@ -67,6 +67,9 @@ export type ResponseDescription = Readonly<{
   media_type?: string;
 }>;
 
+/** A route that another one has taken the place of. It stays. */
+export type Deprecated = Readonly<{ since: string; successor: string }>;
+
 export type Route = Readonly<{
   method: 'GET' | 'POST' | 'DELETE';
   /** With `{name}` for parameters, as OpenAPI writes them. */
@@ -74,6 +77,7 @@ export type Route = Readonly<{
   summary: string;
   tag: string;
   policy: Policy;
+  deprecated?: Deprecated;
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;

@@ -76,6 +76,17 @@ const routes = [
     }),
   }),
   defineRoute({
+    method: 'POST',
+    path: '/v1/either',
+    summary: 'Make a thing with the key in the body, or with a session',
+    tag: 'Things',
+    policy: { access: 'operator_key', or_scope: 'missions:write' },
+    deprecated: { since: '2026-01-01T00:00:00.000Z', successor: '/v1/things' },
+    body: z.strictObject({ name: text(1, 10), operator_key: text(1, 100).optional() }),
+    responses: { 200: { description: 'Made.' } },
+    handler: ({ body: made, principal: { kind }, sovereign }) => ({ status: 200, body: { made, kind, sovereign } }),
+  }),
+  defineRoute({
     method: 'GET',
     path: '/broken',
     summary: 'Throw',
@@ -303,11 +314,37 @@ describe('a request', () => {
     const older = (sent: object) =>
       ask('/v1/older', { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(sent) });
     expectProblem(await older({ name: 'x', operator_key: 'wrong' }), 403, 'operator-key-refused');
-    expectProblem(await older({ name: 'x' }), 422, 'schema-violated');
+    expectProblem(await older({ name: 'x' }), 401, 'credential-required');
+    expectProblem(await older({ nam: 'x', operator_key: 'key' }), 422, 'schema-violated');
     const { status, document } = await older({ name: 'x', operator_key: 'key' });
     expect(status).toBe(200);
     const things = { made: { name: 'x' }, raw_body: { name: 'x' } };
     expect(document).toEqual({ ...things, actor: 'operator:owner', sovereign: true });
+  });
+
+  it('may be authenticated by either, where a route says so; a session that is wrong is never passed over', async () => {
+    const either = (sent: object, headers = {}) =>
+      ask('/v1/either', { method: 'POST', headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(sent) });
+    expectProblem(await either({ name: 'x' }), 401, 'credential-required');
+    expectProblem(await either({ name: 'x', operator_key: 'wrong' }, AUTH), 403, 'operator-key-refused');
+    expectProblem(
+      await either({ name: 'x', operator_key: 'key' }, { authorization: 'Bearer bad' }),
+      401,
+      'credential-invalid',
+    );
+    const by_session = await either({ name: 'x' }, AUTH);
+    expect(by_session.document).toEqual({ made: { name: 'x' }, kind: 'session', sovereign: false });
+    const by_key = await either({ name: 'x', operator_key: 'key' }, AUTH);
+    expect(by_key.document).toEqual({ made: { name: 'x' }, kind: 'key', sovereign: true });
+  });
+
+  it('to a route that another has taken the place of is told so, whatever the answer (RFC 9745)', async () => {
+    for (const headers of [{}, AUTH]) {
+      const answer = await ask('/v1/either', { method: 'POST', headers: { ...JSON_TYPE, ...headers }, body: '{}' });
+      expect(answer.headers.get('deprecation')).toBe('@1767225600');
+      expect(answer.headers.get('link')).toBe('</v1/things>; rel="successor-version"');
+    }
+    expect((await ask('/broken')).headers.has('deprecation')).toBe(false);
   });
 
   it('that makes us fail learns that and no more (P2)', async () => {
@@ -391,9 +428,11 @@ describe('the reference', () => {
       '/v1/things/{mission_id}',
       '/v1/scoped',
       '/v1/older',
+      '/v1/either',
       '/broken',
       '/torn',
       '/openapi.json',
+      '/asyncapi.json',
       '/docs',
     ]);
     expect(paths['/v1/things']?.['post']?.security).toHaveLength(2);

@@ -16,9 +16,9 @@ import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
 import { problemOf } from './faults.js';
 import { field, problem, renderProblem, type Problem } from './problem.js';
 import { hasTag } from './entity-tag.js';
-import { fastifyPath, TAKEN, type Answered, type Call, type Principal, type Route } from './route.js';
+import { fastifyPath, TAKEN, type Answered, type Call, type Deprecated, type Principal, type Route } from './route.js';
 import { protectBrowsers, type Origins } from './security-headers.js';
-import { makeValidator, type Validated } from './validation.js';
+import { bodyOf, makeValidator, type Validated } from './validation.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
@@ -155,7 +155,18 @@ const exchangeOf = (request: FastifyRequest): Exchange => {
   throw new Error(`${request.method} ${request.url}: the request has not begun`);
 };
 
-type KeyedBody = Readonly<{ operator_key: string }>;
+type KeyedBody = Readonly<{ operator_key?: string }>;
+
+/** Whoever sends neither a key nor, where one counts, a session is told so before anything else of the body is. */
+const requireKey = (request: FastifyRequest): void => {
+  const body = bodyOf(request);
+  const has_key = typeof body === 'object' && body !== null && Object.hasOwn(body, 'operator_key');
+  if (has_key || request.exchange?.principal) return;
+  throw problem('credential-required', {
+    detail: 'this route needs the operator key in its body',
+    errors: [field('operator_key', 'missing')],
+  });
+};
 
 /** The key goes no further: not to a service, nor into the digest that an Idempotency-Key is bound to. */
 const admitByBody = async (
@@ -164,10 +175,18 @@ const admitByBody = async (
   admission: SurfaceOptions['admission'],
 ): Promise<Validated> => {
   const { operator_key, ...rest } = body as KeyedBody;
+  if (operator_key === undefined) return { ...validated, body, raw_body };
   Object.assign(exchangeOf(request), await admission.admitByKey(request, operator_key));
   const { operator_key: sent, ...raw_rest } = raw_body as KeyedBody;
   void sent;
   return { ...validated, body: rest, raw_body: raw_rest };
+};
+
+/** RFC 9745 and RFC 5829: since when, and what to use instead. */
+const sayDeprecated = (reply: FastifyReply, { since, successor }: Deprecated): void => {
+  reply
+    .header('deprecation', `@${Date.parse(since) / 1_000}`)
+    .header('link', `<${successor}>; rel="successor-version"`);
 };
 
 const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOptions): void => {
@@ -178,9 +197,11 @@ const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOption
     // A stream without end has no head that could be waited for.
     exposeHeadRoute: route.method === 'GET' && !isEndless(route),
     onRequest: async (request, reply) => {
+      if (route.deprecated) sayDeprecated(reply, route.deprecated);
       Object.assign(exchangeOf(request), await admission.admit(request, reply, route.policy));
     },
     handler: async (request, reply) => {
+      if (route.policy.access === 'operator_key') requireKey(request);
       const validated = validate(request);
       const call = callOf(
         request,

@@ -4,10 +4,9 @@ import { z } from 'zod';
 import type { AccessLists } from '../access/access.js';
 import type { Sessions } from '../access/sessions.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { found, minPosition, OPERATOR_KEY_LENGTH_MAX, pageOf } from './conventions.js';
 
 const tag = 'Access';
-const OPERATOR_KEY_LENGTH_MAX = 1_024;
 
 const loginBody = z.strictObject({ operator_key: text(1, OPERATOR_KEY_LENGTH_MAX) }).meta({ id: 'Login' });
 const loggedIn = z.strictObject({ token: z.string(), expires_at: instant }).meta({ id: 'LoggedIn' });

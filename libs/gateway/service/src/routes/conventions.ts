@@ -14,6 +14,9 @@ export const minPosition = {
     .describe('Wait until the view has this position (5 s, then 504).'),
 };
 
+/** Longer text cannot be the operator key, and is not looked at. */
+export const OPERATOR_KEY_LENGTH_MAX = 1_024;
+
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({ data: z.array(item), next_cursor: z.string().nullable() });
 

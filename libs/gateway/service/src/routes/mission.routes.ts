@@ -6,6 +6,7 @@ import {
   reasonBody,
   requiredReasonBody,
   taskDocument,
+  type CreateBody,
   type MissionDocument,
   type MissionStatus,
 } from '@nexusmon/mission-contract';
@@ -20,8 +21,8 @@ import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.j
 const tag = 'Missions';
 const params = z.object({ mission_id });
 const ENDED: readonly MissionStatus[] = ['completed', 'failed', 'cancelled'];
-const MISSIONS = '/v1/engine/missions';
-const MISSION = `${MISSIONS}/{mission_id}`;
+export const MISSIONS = '/v1/engine/missions';
+export const MISSION = `${MISSIONS}/{mission_id}`;
 
 const MILLISECONDS = 1_000;
 
@@ -39,6 +40,35 @@ const created = ({ body, position }: Answer<MissionDocument>, wait: number | und
   };
 };
 
+export const CREATED = {
+  201: { description: 'The mission, accepted. Location names it.', schema: missionDocument },
+  200: { description: 'With Prefer: wait, the mission, ended in time.', schema: missionDocument },
+  202: { description: 'With Prefer: wait, the mission, not ended in time.', schema: missionDocument },
+};
+export const CREATE_PROBLEMS = [
+  ...['plan-invalid', 'plan-too-large', 'path-outside-roots', 'egress-not-allowed'],
+  ...['rank-above-ceiling', 'log-read-only'],
+];
+
+type Caller<Body> = Pick<Call<object, object, Body>, 'principal' | 'request' | 'raw_body' | 'body' | 'sovereign'>;
+
+export const createMission = (
+  call: Caller<CreateBody>,
+  services: Services,
+  in_flight: CommandsInFlight,
+): Promise<Answered> => {
+  const wait = preferredWait(call.request.headers.prefer);
+  const command = commandOf(call, 'mission.create');
+  const wait_ms = (wait ?? 0) * MILLISECONDS;
+  const request = { asked: command.asked, mission_id: command.idOf('msn'), body: call.body, wait_ms };
+  return in_flight.run(command, async () =>
+    created(
+      await services.ask<MissionDocument>(MISSION_SUBJECTS.create, request, { timeout_ms: TIMEOUT_MS + wait_ms }),
+      wait,
+    ),
+  );
+};
+
 const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
   defineRoute({
     method: 'POST',
@@ -48,31 +78,9 @@ const createRoute = (services: Services, in_flight: CommandsInFlight): Route =>
     policy: { access: 'scope', scope: 'missions:write' },
     body: createBody,
     headers: ['Idempotency-Key', 'Prefer'],
-    responses: {
-      201: { description: 'The mission, accepted. Location names it.', schema: missionDocument },
-      200: { description: 'With Prefer: wait, the mission, ended in time.', schema: missionDocument },
-      202: { description: 'With Prefer: wait, the mission, not ended in time.', schema: missionDocument },
-    },
-    problems: [
-      'plan-invalid',
-      'plan-too-large',
-      'path-outside-roots',
-      'egress-not-allowed',
-      'rank-above-ceiling',
-      'log-read-only',
-    ],
-    handler: async (call) => {
-      const wait = preferredWait(call.request.headers.prefer);
-      const command = commandOf(call, 'mission.create');
-      const wait_ms = (wait ?? 0) * MILLISECONDS;
-      const request = { asked: command.asked, mission_id: command.idOf('msn'), body: call.body, wait_ms };
-      return in_flight.run(command, async () =>
-        created(
-          await services.ask<MissionDocument>(MISSION_SUBJECTS.create, request, { timeout_ms: TIMEOUT_MS + wait_ms }),
-          wait,
-        ),
-      );
-    },
+    responses: CREATED,
+    problems: CREATE_PROBLEMS,
+    handler: (call) => createMission(call, services, in_flight),
   });
 
 const readRoutes = (services: Services): Route[] => [
@@ -148,6 +156,20 @@ const VERBS: readonly Verb[] = [
   { name: 'cancel', summary: 'Cancel a mission', body: reasonBody, policy: WRITE },
 ];
 
+type ReasonBody = z.infer<typeof reasonBody>;
+
+export const doVerb = (
+  name: Verb['name'],
+  mission_id: string,
+  call: Caller<ReasonBody>,
+  services: Services,
+  in_flight: CommandsInFlight,
+): Promise<Answered> => {
+  const command = commandOf(call, `mission.${name}`, mission_id);
+  const request = { asked: command.asked, mission_id, ...call.body, sovereign: call.sovereign };
+  return in_flight.run(command, async () => found(await services.ask(MISSION_SUBJECTS[name], request)));
+};
+
 const verbRoute = ({ name, summary, body, policy }: Verb, services: Services, in_flight: CommandsInFlight): Route =>
   defineRoute({
     method: 'POST',
@@ -164,11 +186,8 @@ const verbRoute = ({ name, summary, body, policy }: Verb, services: Services, in
       ...(policy.step_up ? ['operator-key-required', 'reason-required'] : []),
       ...(policy.access === 'scope' ? ['rank-above-ceiling'] : []),
     ],
-    handler: async (call: Call<z.infer<typeof params>, object, z.infer<typeof reasonBody>>) => {
-      const command = commandOf(call, `mission.${name}`, call.params.mission_id);
-      const request = { asked: command.asked, ...call.params, ...call.body, sovereign: call.sovereign };
-      return in_flight.run(command, async () => found(await services.ask(MISSION_SUBJECTS[name], request)));
-    },
+    handler: (call: Call<z.infer<typeof params>, object, ReasonBody>) =>
+      doVerb(name, call.params.mission_id, call, services, in_flight),
   });
 
 export const missionRoutes = (services: Services, in_flight: CommandsInFlight): Route[] => [

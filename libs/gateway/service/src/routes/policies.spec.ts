@@ -1,12 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Scope } from '@nexusmon/access-contract';
 import { POLICIES } from '../../../../../tests/support/policies.js';
+import type { Policy } from '../http/route.js';
 import { surfaceRoutes, type SurfaceParts } from './surface.routes.js';
+
+const declaredOf = (policy: Policy): string | readonly Scope[] => {
+  if (policy.access === 'scope') return [policy.scope].flat();
+  // The key in the body is enough; without it a credential with this scope is.
+  return policy.access === 'operator_key' && policy.or_scope ? [policy.or_scope] : policy.access;
+};
 
 describe('the policies of the routes', () => {
   it('are those that they are meant to have, for every route (tests/support/policies.ts)', () => {
     const declared = surfaceRoutes({ lists: {} } as SurfaceParts, '0.0.0').map(
-      ({ method, path, policy }) =>
-        [`${method} ${path}`, policy.access === 'scope' ? [policy.scope].flat() : policy.access] as const,
+      ({ method, path, policy }) => [`${method} ${path}`, declaredOf(policy)] as const,
     );
     expect(Object.fromEntries(declared)).toEqual(POLICIES);
     expect(declared).toHaveLength(Object.keys(POLICIES).length);

@@ -15,10 +15,13 @@ import { authRoutes } from './auth.routes.js';
 import { withReference } from './docs.routes.js';
 import { eventRoutes } from './event.routes.js';
 import { evolutionRoutes, type KeyOf } from './evolution.routes.js';
+import { inspectionRoutes } from './inspection.routes.js';
 import { missionRoutes } from './mission.routes.js';
+import { olderRoutes } from './older.routes.js';
 import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
 import { tokenRoutes } from './token.routes.js';
+import { uiRoutes } from './ui.routes.js';
 import { vaultRoutes } from './vault.routes.js';
 
 /** What the handlers work with. */
@@ -40,11 +43,14 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
       ...authRoutes(sessions, lists.sessions),
       ...tokenRoutes(tokens, lists.tokens, () => scopesOf(all)),
       ...missionRoutes(services, in_flight),
+      ...inspectionRoutes(services),
+      ...olderRoutes(services, in_flight),
       ...approvalRoutes(services, in_flight),
       ...evolutionRoutes(services, in_flight, keyOf),
       ...vaultRoutes({ services, in_flight, keyOf }),
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),
+      ...uiRoutes(services, health),
       ...projectionRoutes(services),
     ],
     version,

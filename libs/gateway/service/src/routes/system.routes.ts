@@ -1,30 +1,16 @@
-import { EVOLUTION_SUBJECTS, progressDocument, type ProgressDocument } from '@nexusmon/evolution-contract';
-import { mission_status, MISSION_SUBJECTS } from '@nexusmon/mission-contract';
-import { workerManifest, type WorkerManifest } from '@nexusmon/worker-contract';
+import { EVOLUTION_SUBJECTS, type ProgressDocument } from '@nexusmon/evolution-contract';
+import { GOVERNANCE_SUBJECTS, type WaitingCounts } from '@nexusmon/governance-contract';
+import { MISSION_SUBJECTS, type MissionCounts } from '@nexusmon/mission-contract';
+import { worker_name, workerManifest, type WorkerManifest } from '@nexusmon/worker-contract';
 import { z } from 'zod';
 import { healthDocument, healthStatus, type Health } from '../health.js';
+import { field, problem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import { organismDocument, organismOf } from './organism.js';
 
 const tag = 'System';
-
-type Counts = Readonly<{
-  by_status: Readonly<Record<string, number>>;
-  queued_tasks: number;
-  running_tasks: number;
-  runners: number;
-}>;
-
-const count = z.int().min(0);
-const organismDocument = z
-  .object({
-    ...progressDocument.shape,
-    missions: z.partialRecord(mission_status, count).describe('How many missions are in each state.'),
-    queues: z.object({ queued_tasks: count, running_tasks: count, runners: count }),
-    health: z.object({ status: healthStatus }),
-  })
-  .meta({ id: 'Organism' });
 
 const template = z
   .object({ name: z.string(), description: z.string(), params_schema: z.record(z.string(), z.unknown()) })
@@ -42,13 +28,13 @@ const organismRoute = (services: Services, health: Health): Route =>
     responses: { 200: { description: 'The organism as it is now.', schema: organismDocument } },
     problems: ['malformed-position', 'position-not-reached'],
     handler: async ({ query }) => {
-      const [progress, counts, { status }] = await Promise.all([
+      const [progress, counts, waiting, { status }] = await Promise.all([
         services.ask<ProgressDocument>(EVOLUTION_SUBJECTS.progress, query),
-        services.ask<Counts>(MISSION_SUBJECTS.count, query),
+        services.ask<MissionCounts>(MISSION_SUBJECTS.count, query),
+        services.ask<WaitingCounts>(GOVERNANCE_SUBJECTS.waiting, query),
         health.document(),
       ]);
-      const { by_status, ...queues } = counts.body;
-      return found({ ...progress, body: { ...progress.body, missions: by_status, queues, health: { status } } });
+      return found({ ...progress, body: organismOf(progress.body, counts.body, waiting.body, status) });
     },
   });
 
@@ -63,6 +49,23 @@ const offerRoutes = (services: Services): Route[] => [
     handler: async () => {
       const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
       return found({ ...answer, body: { data: answer.body.workers, next_cursor: null } });
+    },
+  }),
+  defineRoute({
+    method: 'GET',
+    path: '/v1/workers/{worker}',
+    summary: 'Read what is known of a worker: its schemas, its risk, its version',
+    tag,
+    policy: { access: 'scope', scope: 'missions:read' },
+    params: z.object({ worker: worker_name }),
+    headers: ['If-None-Match'],
+    responses: { 200: { description: 'The worker.', schema: workerManifest }, 304: UNCHANGED },
+    handler: async ({ params: { worker } }) => {
+      const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
+      const body = answer.body.workers.find(({ name }) => name === worker);
+      const errors = [field('worker', 'not the name of a worker')];
+      if (!body) throw problem('worker-not-found', { detail: `there is no worker ${worker}`, errors });
+      return document({ ...answer, body });
     },
   }),
   defineRoute({

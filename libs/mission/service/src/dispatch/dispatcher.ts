@@ -24,7 +24,7 @@ import {
 import type { Assignment, PollReply, PollRequest, ReportReply, ReportRequest } from '@nexusmon/worker-contract';
 import { MissionLog } from '../mission/mission-log.js';
 import { WorkerCatalog } from '../planning/catalog.js';
-import { gaugeDispatch } from '../telemetry.js';
+import { gaugeDispatch, type DispatchFigures } from '../telemetry.js';
 import { Claiming, type Claim as Claimed } from './claiming.js';
 import { Claims, type AttemptName, type Claim } from './claims.js';
 import { Offer, Offers } from './offers.js';
@@ -128,10 +128,10 @@ export class Dispatcher implements OnModuleDestroy {
     else this.pauses.end(mission_id);
   }
 
-  get figures(): { queued_tasks: number; running_tasks: number; runners: number } {
+  get figures(): DispatchFigures {
     const now = Date.now();
     const runners = [...this.runners.values()].filter((seen) => now - seen < RUNNER_SILENT_MS).length;
-    return { queued_tasks: this.ready.tasks, running_tasks: this.claims.size, runners };
+    return { queued_tasks: this.ready.tasks, running_tasks: this.claims.size, runners, free_slots: this.offers.free };
   }
 
   private async propose(state: Mission): Promise<readonly Identified<MissionCommand>[]> {

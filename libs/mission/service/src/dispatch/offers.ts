@@ -98,6 +98,11 @@ export class Offers {
     return count;
   }
 
+  /** Slots that wait for work of whatever kind. */
+  get free(): number {
+    return this.offers.reduce((sum, { slots }) => sum + slots, 0);
+  }
+
   /** Reserves a slot for a task of this worker. */
   reserve(worker: string): Offer | undefined {
     const offer = this.offers.find((candidate) => candidate.slots > 0 && candidate.workers.has(worker));
