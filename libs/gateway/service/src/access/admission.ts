@@ -2,7 +2,8 @@
 //
 //   D1. Every request counts once: for its credential where that is right, else for its address. What is not known to
 //       be right is not even looked at once its address has nothing left.
-//   D2. The operator key is checked wherever it is sent, before anything else is.
+//   D2. The operator key is checked wherever it is sent, before anything else is. With a credential that is not known
+//       it counts for the address first: a wrong one costs a place in the log.
 //   D3. A token does what its scopes say and nothing that takes an operator: the operator key changes nothing for it.
 
 import type { Scope } from '@nexusmon/access-contract';
@@ -57,7 +58,10 @@ export class Admission {
   /** Who may go on to the body and the handler of a route. */
   async admit(request: FastifyRequest, reply: FastifyReply, policy: Policy): Promise<Admitted> {
     const key = singleHeader(request, 'X-Operator-Key');
-    if (key !== undefined) await this.options.keys.check(request.ip, key, 'header');
+    if (key !== undefined) {
+      this.countUnasked(request, reply);
+      await this.options.keys.check(request.ip, key, 'header');
+    }
     const guarded = guardOf(policy, request);
     if (!guarded) {
       this.countUnasked(request, reply);

@@ -491,6 +491,13 @@ describe('requests beyond a limit', () => {
     }
   });
 
+  it('count for the address before a wrong operator key is looked at, whatever credential comes with it', async () => {
+    const seen: number[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e'])
+      seen.push(...(await statuses(1, path, { ...from('10.0.0.7', name), 'x-operator-key': 'wrong' })));
+    expect(seen).toEqual([403, 403, 403, 429, 429]);
+  });
+
   it('count for a credential that is right from the first on, however many come at once', async () => {
     const asked = Array.from({ length: 6 }, () => statuses(1, path, from('10.0.0.6', 'right')));
     expect((await Promise.all(asked)).flat()).toEqual([200, 200, 200, 200, 200, 200]);
