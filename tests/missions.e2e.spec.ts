@@ -246,7 +246,9 @@ describe('a mission', () => {
       expect(JSON.stringify(await operator.get(`/v1/engine/missions/${made.mission_id}/events`)).length).toBeLessThan(
         50_000,
       );
-      const { body } = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
+      const newest = async () => (await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1')).body;
+      await eventually(async () => (await newest()).data[0]?.mission_id === made.mission_id);
+      const body = await newest();
       expect(body.data).toMatchObject([{ mission_id: made.mission_id, enclosure: { status: 'left_out' } }]);
       expect(body.data[0]?.tasks[0]).not.toHaveProperty('input');
 
@@ -400,7 +402,9 @@ describe('a mission', () => {
     expect((await operator.post(path, body)).status).toBe(200);
     const other = await operator.post<Problem>(path, { verdict: 'fine' });
     expect([other.status, other.body.code]).toEqual([409, 'review-given']);
-    const { body: rest } = await operator.get<Page<ReviewDocument>>('/v1/reviews?status=open&limit=200');
+    const { body: rest } = await operator.get<Page<ReviewDocument>>(
+      `/v1/reviews?status=open&limit=200&min_position=${given.headers.get('nexusmon-position')}`,
+    );
     expect(rest.data.some((one) => one.mission_id === mission_id)).toBe(false);
   });
 
@@ -461,8 +465,10 @@ describe('a mission', () => {
       const unreasoned = await older('approve', { mission_id: waiting.body.mission_id, ...operator_key() });
       expect([unreasoned.status, unreasoned.body.code]).toEqual([422, 'reason-required']);
       const approval = { mission_id: waiting.body.mission_id, reason: 'I read it', ...operator_key() };
-      expect((await older('approve', approval)).body).toMatchObject({ status: 'awaiting_approval' });
-      const list = await operator.get<Page<MissionDocument>>('/v1/missions/list?limit=2');
+      const approved = await older('approve', approval);
+      expect(approved.body).toMatchObject({ status: 'awaiting_approval' });
+      const seen = approved.headers.get('nexusmon-position');
+      const list = await operator.get<Page<MissionDocument>>(`/v1/missions/list?limit=2&min_position=${seen}`);
       expect(list.body.data.map((mission) => mission.mission_id)).toEqual([approval.mission_id, mission_id]);
     });
 
@@ -612,8 +618,10 @@ describe('a mission', () => {
       expect(await operator.until(mission_id, isEnded)).toMatchObject({ status: 'completed', hold: false });
       const seen = await create({ plan: three });
       await operator.until(seen.mission_id, isEnded);
-      const list = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
-      expect(list.body.data[0]?.mission_id).toBe(seen.mission_id);
+      await eventually(async () => {
+        const list = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
+        return list.body.data[0]?.mission_id === seen.mission_id;
+      });
     }, 120_000);
 
     it('on request for a check alone, and not for what there is not', async () => {
