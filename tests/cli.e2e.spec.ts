@@ -445,7 +445,13 @@ describe('doctor', () => {
       Array.from({ length: STREAMS_PER_CREDENTIAL }, () => EventSource.open(`${gateway_url}/v1/events`, headers)),
     );
     await writeFile(join(folder, 'busy'), 'evolution-service');
+    type Health = { runtime: { processes: Record<string, { busy_ms: number }> } };
+    const isBusy = async () => {
+      const { runtime } = (await operator.get<Health>('/v1/system/health')).body;
+      return (runtime.processes['evolution-service']?.busy_ms ?? 0) > 0;
+    };
     try {
+      await eventually(isBusy);
       const { exit, findings, codes } = await examined();
       expect([exit, codes]).toEqual([1, ['busy_loops_detected', 'missing_telemetry']]);
       expect(findings.mission.ran.status).toBe('completed');

@@ -529,11 +529,9 @@ describe('a mission', () => {
     });
 
     it('before it is there', async () => {
-      const count = async () =>
-        Object.values(
-          (await operator.get<{ missions: Record<string, number> }>('/v1/nexusmon/organism/status')).body.missions,
-        ).reduce((sum, next) => sum + next, 0);
-      const before = await count();
+      const held = () =>
+        operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Wait', plan: three, hold: true });
+      const before = await held();
       const preview = (body: object) => operator.post<Problem>('/v1/engine/missions/preview', body);
       expect((await preview({ goal: 'Say it', plan: three, rank: 'S' })).body).toMatchObject({
         plan: { effective_rank: 'S', plan_source: 'request' },
@@ -541,7 +539,11 @@ describe('a mission', () => {
       });
       const cyclic = await preview({ goal: 'Round', plan: { tasks: [echo('one', ['one'])] } });
       expect([cyclic.status, cyclic.body.code]).toEqual([422, 'plan-invalid']);
-      expect(await count()).toBe(before);
+      const after = await held();
+      const { body } = await operator.get<Page<MissionDocument>>(
+        `/v1/engine/missions?limit=2&min_position=${after.headers.get('nexusmon-position')}`,
+      );
+      expect(body.data.map(({ mission_id }) => mission_id)).toEqual([after.body.mission_id, before.body.mission_id]);
     });
 
     it('by what it gave up on', async () => {
