@@ -485,6 +485,31 @@ describe('a mission', () => {
       }
     });
 
+    it('takes the key in the body alone, whatever stands beside it but an API token', async () => {
+      const ended = await product.operator();
+      await ended.post('/v1/auth/logout');
+      const issued = await operator.post<{ token: string; token_id: string }>('/v1/auth/tokens', {
+        ...{ name: 'a spec', scopes: ['missions:write'] },
+      });
+      const { mission_id } = await create({ plan: three, hold: true });
+      const bodies = { create: held, run: { mission_id }, approve: { mission_id } };
+      const beside = async (headers: Record<string, string>) =>
+        Promise.all(
+          Object.entries(bodies).map(async ([name, body]) => {
+            const answer = await older(name, { ...body, ...operator_key() }, headers);
+            return answer.body.code ?? answer.status;
+          }),
+        );
+      const by_key = [201, 200, 'illegal-transition'];
+      expect(await beside({ authorization: 'Basic YTpi' })).toEqual(by_key);
+      for (const header of [{ authorization: `Bearer ${ended.token}` }, { cookie: `nexusmon_session=${ended.token}` }])
+        expect((await beside(header))[0]).toBe(201);
+      const token = { authorization: `Bearer ${issued.body.token}` };
+      expect(await beside(token)).toEqual(Array(3).fill('session-required'));
+      expect((await operator.call('DELETE', `/v1/auth/tokens/${issued.body.token_id}`)).status).toBe(200);
+      expect(await beside(token)).toEqual(Array(3).fill('session-required'));
+    });
+
     it('says what has taken its place, and that it is the same', async () => {
       const keyed = { 'idempotency-key': `either spelling ${Date.now()}`.replaceAll(' ', '-') };
       const first = await older('create', { ...held, ...operator_key() }, keyed);

@@ -2203,7 +2203,7 @@ export type PostV1MissionsCreateErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, rank-above-ceiling, scope-required
+     * operator-key-refused, rank-above-ceiling, scope-required, session-required
      */
     403: Problem;
     /**
@@ -2278,7 +2278,7 @@ export type PostV1MissionsRunErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused
+     * operator-key-refused, session-required
      */
     403: Problem;
     /**
@@ -2349,7 +2349,7 @@ export type PostV1MissionsApproveErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused
+     * operator-key-refused, session-required
      */
     403: Problem;
     /**

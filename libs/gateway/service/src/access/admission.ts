@@ -4,7 +4,10 @@
 //       be right is not even looked at once its address has nothing left.
 //   D2. The operator key is checked wherever it is sent, before anything else is. With a credential that is not known
 //       it counts for the address first: a wrong one costs a place in the log.
-//   D3. A token does what its scopes say and nothing that takes an operator: the operator key changes nothing for it.
+//   D3. A token does what its scopes say and nothing that takes an operator: the operator key changes nothing for it,
+//       wherever it is sent. What has the form of a token is one here, whether it still counts or not.
+//   D4. The operator key in a body authenticates by itself: any other credential beside it is passed over, right or
+//       wrong. Where a body may have the key and has none, what is wrong with the credential is told.
 
 import type { Scope } from '@nexusmon/access-contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -14,6 +17,7 @@ import { problem, Problem } from '../http/problem.js';
 import type { RateLimit, Taken } from '../http/rate-limit.js';
 import type { Policy, Principal } from '../http/route.js';
 import { singleHeader } from '../http/validation.js';
+import { isApiToken } from './api-tokens.js';
 import { sourceOf } from './client-binding.js';
 import { credentialOf, type Credential } from './credential.js';
 import type { Credentials } from './credentials.js';
@@ -22,7 +26,8 @@ import type { KeyChecks } from './key-checks.js';
 const KNOWN_MAX = 10_000;
 const KNOWN_FOR_MS = 600_000;
 
-export type Admitted = Readonly<{ principal?: Principal; sovereign: boolean }>;
+/** `refused` is for a route whose body may still hold the operator key: what to say if it does not (D4). */
+export type Admitted = Readonly<{ principal?: Principal; sovereign: boolean; refused?: Problem }>;
 
 export type AdmissionOptions = Readonly<{
   credentials: Pick<Credentials, 'authenticate'>;
@@ -62,22 +67,38 @@ export class Admission {
       this.countUnasked(request, reply);
       await this.options.keys.check(request.ip, key, 'header');
     }
+    try {
+      return await this.admitByCredential(request, reply, policy, key !== undefined);
+    } catch (error) {
+      const may_have_key = policy.access === 'operator_key' && error instanceof Problem && error.status < 429;
+      if (!may_have_key) throw error;
+      return { sovereign: false, refused: error };
+    }
+  }
+
+  /** For the key in a body (D4). */
+  async admitByKey(request: FastifyRequest, key: string): Promise<Admitted> {
+    const { keys, account } = this.options;
+    await keys.check(request.ip, key, 'body');
+    if (hasToken(request)) throw problem('session-required', 'no operator key makes an API token an operator');
+    const principal = { kind: 'key', actor: account, credential_id: account, expires_at_ms: Infinity } as const;
+    return { principal, sovereign: true };
+  }
+
+  private async admitByCredential(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    policy: Policy,
+    has_key: boolean,
+  ): Promise<Admitted> {
     const guarded = guardOf(policy, request);
     if (!guarded) {
       this.countUnasked(request, reply);
       return { sovereign: false };
     }
     const principal = await this.authenticate(request, reply);
-    if (principal.kind === 'token') checkToken(principal, guarded, key !== undefined);
-    return { principal, sovereign: key !== undefined && guarded.step_up === true };
-  }
-
-  /** For routes where the key travels in the body and is the only credential. */
-  async admitByKey(request: FastifyRequest, key: string): Promise<Required<Admitted>> {
-    const { keys, account } = this.options;
-    await keys.check(request.ip, key, 'body');
-    const principal = { kind: 'key', actor: account, credential_id: account, expires_at_ms: Infinity } as const;
-    return { principal, sovereign: true };
+    if (principal.kind === 'token') checkToken(principal, guarded, has_key);
+    return { principal, sovereign: has_key && guarded.step_up === true };
   }
 
   private async authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
@@ -119,6 +140,10 @@ const presented = (request: FastifyRequest): Credential | undefined => {
     throw error;
   }
 };
+
+/** D3. Whoever shows a token asks as its holder, also where there is something wrong with it. */
+const hasToken = (request: FastifyRequest): boolean =>
+  (request.raw.headersDistinct['authorization'] ?? []).some((value) => isApiToken(value.replace(/^bearer\s+/i, '')));
 
 const told = ({ allowed, headers }: Taken, reply: FastifyReply): void => {
   reply.headers(headers);

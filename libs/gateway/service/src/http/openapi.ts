@@ -30,7 +30,7 @@ const PROBLEMS_OF_ACCESS: Readonly<Record<Policy['access'], readonly ProblemCode
   public: [],
   operator: [...BY_SESSION, 'session-required'],
   scope: [...BY_SESSION, 'token-ended', 'scope-required'],
-  operator_key: ['operator-key-invalid', 'locked-out'],
+  operator_key: ['operator-key-invalid', 'locked-out', 'session-required'],
 };
 const BY_SESSION_SECURITY = [{ session: [] }, { session_cookie: [] }];
 const SECURITY: Readonly<Record<Policy['access'], readonly object[]>> = {

@@ -14,7 +14,8 @@ import type { z } from 'zod';
  * `operator`: an open session of an operator, and no API token. `scope`: a session, or an API token with one of these
  * scopes. `step_up`: an X-Operator-Key that is right makes the call of a session sovereign. `operator_key`: the key in
  * the body's field `operator_key` authenticates the call, and nothing else does; with `or_scope` a session, or a token
- * of that scope, does where the body has no key. A wrong X-Operator-Key ends any request, whatever the route.
+ * of that scope, does where the body has no key. No token may stand beside that key. A wrong X-Operator-Key ends any
+ * request, whatever the route.
  */
 export type Policy =
   | Readonly<{ access: 'public' }>

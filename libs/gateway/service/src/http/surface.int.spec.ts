@@ -125,8 +125,8 @@ const tokenOf = (...scopes: string[]): Principal => ({
 });
 const CALLERS: Readonly<Record<string, Principal>> = {
   right: principal,
-  reader: tokenOf('missions:read'),
-  writer: tokenOf('missions:write', 'vault:read'),
+  nx_reader: tokenOf('missions:read'),
+  nx_writer: tokenOf('missions:write', 'vault:read'),
 };
 
 const surfaceWith = (per_credential: number, per_address: number, now_ms?: () => number) =>
@@ -300,13 +300,17 @@ describe('a request', () => {
   it('of a token does what a scope allows, and nothing that takes an operator', async () => {
     const scoped = (name: string, headers = {}) =>
       ask('/v1/scoped', { method: 'POST', headers: { authorization: `Bearer ${name}`, ...headers } });
-    expect((await scoped('writer')).document).toEqual({ actor: 'token:tok_1', sovereign: false });
+    expect((await scoped('nx_writer')).document).toEqual({ actor: 'token:tok_1', sovereign: false });
     expect((await scoped('right', { 'x-operator-key': 'key' })).document).toMatchObject({ sovereign: true });
-    expectProblem(await scoped('reader'), 403, 'scope-required');
-    expect((await scoped('reader')).document['scopes']).toEqual(['missions:write', 'admin']);
-    expectProblem(await scoped('writer', { 'x-operator-key': 'key' }), 403, 'session-required');
+    expectProblem(await scoped('nx_reader'), 403, 'scope-required');
+    expect((await scoped('nx_reader')).document['scopes']).toEqual(['missions:write', 'admin']);
+    expectProblem(await scoped('nx_writer', { 'x-operator-key': 'key' }), 403, 'session-required');
     expectProblem(await scoped('nobody'), 401, 'credential-invalid');
-    const things = { method: 'POST', body: '{"name": "x"}', headers: { ...JSON_TYPE, authorization: 'Bearer writer' } };
+    const things = {
+      method: 'POST',
+      body: '{"name": "x"}',
+      headers: { ...JSON_TYPE, authorization: 'Bearer nx_writer' },
+    };
     expectProblem(await ask('/v1/things', things), 403, 'session-required');
   });
 
@@ -322,20 +326,50 @@ describe('a request', () => {
     expect(document).toEqual({ ...things, actor: 'operator:owner', sovereign: true });
   });
 
-  it('may be authenticated by either, where a route says so; a session that is wrong is never passed over', async () => {
+  it('may be authenticated by either, where a route says so', async () => {
     const either = (sent: object, headers = {}) =>
       ask('/v1/either', { method: 'POST', headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(sent) });
     expectProblem(await either({ name: 'x' }), 401, 'credential-required');
+    expectProblem(await either({ name: 'x' }, { authorization: 'Bearer bad' }), 401, 'credential-invalid');
+    expectProblem(await either({ name: 'x' }, { authorization: 'Bearer nx_reader' }), 403, 'scope-required');
     expectProblem(await either({ name: 'x', operator_key: 'wrong' }, AUTH), 403, 'operator-key-refused');
-    expectProblem(
-      await either({ name: 'x', operator_key: 'key' }, { authorization: 'Bearer bad' }),
-      401,
-      'credential-invalid',
-    );
     const by_session = await either({ name: 'x' }, AUTH);
     expect(by_session.document).toEqual({ made: { name: 'x' }, kind: 'session', sovereign: false });
+    const by_token = await either({ name: 'x' }, { authorization: 'Bearer nx_writer' });
+    expect(by_token.document).toEqual({ made: { name: 'x' }, kind: 'token', sovereign: false });
     const by_key = await either({ name: 'x', operator_key: 'key' }, AUTH);
     expect(by_key.document).toEqual({ made: { name: 'x' }, kind: 'key', sovereign: true });
+  });
+
+  describe.each(['/v1/older', '/v1/either'])('with the key in its body, to %s', (path) => {
+    const keyed = (headers: Record<string, string>, operator_key = 'key') =>
+      ask(path, {
+        method: 'POST',
+        headers: { ...JSON_TYPE, ...headers },
+        body: JSON.stringify({ name: 'x', operator_key }),
+      });
+
+    it.each<[string, Record<string, string>]>([
+      ['none', {}],
+      ['a session', AUTH],
+      ['one that is not valid', { authorization: 'Bearer bad' }],
+      ['one of another scheme', { authorization: 'Basic YTpi' }],
+      ['a stale cookie', { cookie: 'nexusmon_session=stale' }],
+    ])('is authenticated by it alone, whatever session there is beside it: %s (D4)', async (_, headers) => {
+      const { status, document } = await keyed(headers);
+      expect([status, document['sovereign']]).toEqual([200, true]);
+      expectProblem(await keyed(headers, 'wrong'), 403, 'operator-key-refused');
+    });
+
+    it.each([
+      ['one that has the scope', 'Bearer nx_writer'],
+      ['one that lacks the scope', 'bearer nx_reader'],
+      ['one that has ended', 'Bearer nx_ended'],
+      ['one that is malformed', 'Bearer  nx_writer, and more'],
+    ])('is never of an API token, which no key makes an operator: %s (D3)', async (_, authorization) => {
+      expectProblem(await keyed({ authorization }), 403, 'session-required');
+      expectProblem(await keyed({ authorization }, 'wrong'), 403, 'operator-key-refused');
+    });
   });
 
   it('to a route that another has taken the place of is told so, whatever the answer (RFC 9745)', async () => {

@@ -40,6 +40,8 @@ type Exchange = {
   readonly started_ms: number;
   principal: Principal | undefined;
   sovereign: boolean;
+  /** What is wrong with the credential, where the body may have the operator key. */
+  refused?: Problem;
 };
 
 declare module 'fastify' {
@@ -161,7 +163,9 @@ type KeyedBody = Readonly<{ operator_key?: string }>;
 const requireKey = (request: FastifyRequest): void => {
   const body = bodyOf(request);
   const has_key = typeof body === 'object' && body !== null && Object.hasOwn(body, 'operator_key');
-  if (has_key || request.exchange?.principal) return;
+  const { principal, refused } = exchangeOf(request);
+  if (has_key || principal) return;
+  if (refused) throw refused;
   throw problem('credential-required', {
     detail: 'this route needs the operator key in its body',
     errors: [field('operator_key', 'missing')],

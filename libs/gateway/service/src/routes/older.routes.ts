@@ -1,7 +1,7 @@
 // The older spelling of four mission routes. They do the same as the newer ones, and say which these are.
 //
-//   O1. The operator key in the body authenticates the call by itself; `create` takes another credential where there is
-//       none.
+//   O1. The operator key in the body authenticates the call by itself (D3 and D4 in admission.ts); `create` takes
+//       another credential where there is none.
 //   O2. An Idempotency-Key names the same thing in either spelling.
 
 import { createBody, listMissions, MISSION_SUBJECTS, missionDocument } from '@nexusmon/mission-contract';
