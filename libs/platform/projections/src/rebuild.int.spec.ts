@@ -1,8 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { newId } from '@nexusmon/event-log';
+import { silentLogger } from '@nexusmon/telemetry';
 import { Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
+import type { Projection } from './projection.js';
 import type { RebuildDocument } from './rebuild.document.js';
+import { Rebuild } from './rebuild.js';
 
 const NAME = 'mission.tally';
 const TABLE = 'mission.tally_view';
@@ -145,6 +148,33 @@ describe('a rebuild', () => {
     expect(await rebuilt(next)).toMatchObject({ status: 'equal', swapped: true });
     expect(await leftovers(next)).toEqual([]);
   }, 60_000);
+
+  it.each([
+    ['fails', (): Promise<void> => Promise.reject(new Error('a drill')), 'a drill'],
+    ['has folded all there is', (): Promise<void> => Promise.resolve(), 'another rebuild of mission.tally has begun'],
+  ] as const)(
+    'lets the tables of a later one be when it %s (B5)',
+    async (_, end, reason) => {
+      const { database, feed } = derivation;
+      const begin = (projection: Projection) =>
+        new Rebuild({ projection, database, feed, log: silentLogger(), check: false }).start();
+      const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      // Writes nothing, which would have told it that it was overtaken.
+      const overtaken = await begin({ ...tallyProjection(), on: () => first.promise });
+      const { on, ...rest } = tallyProjection();
+      const later = await begin({ ...rest, on: (commits, store) => second.promise.then(() => on(commits, store)) });
+      end().then(first.resolve, first.reject);
+      expect(await overtaken.ended).toMatchObject({ status: 'failed', swapped: false, reason });
+      second.resolve();
+      expect(await later.ended).toMatchObject({ status: 'equal', swapped: true });
+      expect(await leftovers(derivation)).toEqual([]);
+      await derivation.close();
+      open.length = 0;
+      derivation = await derive();
+      expect(await totals(derivation)).toEqual(await folded());
+    },
+    60_000,
+  );
 
   it('survives PostgreSQL being killed under it: what is in force stays right (B1)', async () => {
     await derivation.projections.rebuild(NAME, false);

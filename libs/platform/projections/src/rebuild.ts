@@ -8,8 +8,9 @@
 //       read. Tables are locked before the checkpoint, as a batch does.
 //   B4. A difference is told, and the rebuilt one is put in force: it is what the log says. The other is kept beside it
 //       until the next rebuild.
-//   B5. Several processes may hold the same projection. Who begins a rebuild later ends the one before it; whoever has
-//       rows of before a swap at hand learns of it by the checkpoint's generation.
+//   B5. Several processes may hold the same projection. Who begins a rebuild later ends the one before it, which from
+//       then on does nothing to tables of that name, not even when it fails; whoever has rows of before a swap at hand
+//       learns of it by the checkpoint's generation.
 
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -172,7 +173,7 @@ export class Rebuild {
     await this.approach(database, shadow, fault);
     await shadow.flush();
     this.enterPhase('indexing');
-    await database.query(`select ${this.projection.context}.shadow_index($1)`, [shadow.names]);
+    await this.index(database, shadow);
     if (fault === undefined) {
       this.enterPhase('proving');
       await this.approach(database, shadow, fault);
@@ -319,15 +320,11 @@ export class Rebuild {
     shadow: Shadow,
     { status, fault }: Readonly<{ status: RebuildDocument['status']; fault: string | undefined }>,
   ): Promise<void> {
-    const { context, name } = this.projection;
+    const { context } = this.projection;
     const document = await this.still(database, shadow, async (sql, standing) => {
       if (fault === undefined) await this.advance(shadow, standing);
       await shadow.flush();
-      const { rows } = await sql.query(
-        `select from ${context}.rebuild where name = $1 and rebuild_id = $2 for update`,
-        [name, this.rebuild_id],
-      );
-      if (rows.length === 0) throw new Overtaken(`another rebuild of ${name} has begun`);
+      await this.insist(sql, 'for update');
       await sql.query(`select ${context}.shadow_swap($1)`, [shadow.names]);
       if (status === 'equal') await this.drop(sql, shadow);
       await this.checkpoints.replace(sql, [...this.reached.values()]);
@@ -344,9 +341,41 @@ export class Rebuild {
   }
 
   private async end(database: Database, leftover: Shadow | undefined): Promise<void> {
-    if (leftover) await this.drop(database, leftover);
     this.document = this.ended({});
-    await this.write(database, this.document);
+    await this.leave(database, leftover);
+  }
+
+  /** Its last word, and the end of the tables that nobody needs any more. */
+  private leave(database: Database, leftover: Shadow | undefined): Promise<void> {
+    return database.transaction(async (sql) => {
+      await this.insist(sql, 'for update');
+      if (leftover) await this.drop(sql, leftover);
+      await this.write(sql, this.document);
+    });
+  }
+
+  /** B5. With `for update` nobody can begin before this transaction ends. */
+  private async insist(sql: Sql, lock: '' | 'for update'): Promise<void> {
+    const { context, name } = this.projection;
+    const { rows } = await sql.query(`select from ${context}.rebuild where name = $1 and rebuild_id = $2 ${lock}`, [
+      name,
+      this.rebuild_id,
+    ]);
+    if (rows.length === 0) throw new Overtaken(`another rebuild of ${name} has begun`);
+  }
+
+  /**
+   * It takes long, and its progress is told in the row that says whose turn it is: so the tables are held instead. Who
+   * begins makes them anew, and cannot while they are; who has begun is seen once they are.
+   */
+  private index(database: Database, shadow: Shadow): Promise<void> {
+    const { context } = this.projection;
+    const tables = shadow.names.map((table) => `${shadowSchema(context)}.${table}`).join(', ');
+    return database.transaction(async (sql) => {
+      if (tables !== '') await sql.query(`lock table ${tables} in share mode`);
+      await this.insist(sql, '');
+      await sql.query(`select ${context}.shadow_index($1)`, [shadow.names]);
+    });
   }
 
   private drop(sql: Sql, shadow: Shadow): Promise<unknown> {
@@ -358,9 +387,10 @@ export class Rebuild {
     this.document = { ...this.ended({}), percent: this.figures().percent };
     if (because instanceof Overtaken || isPassing(because)) return;
     try {
-      await this.write(database, this.document);
-      await this.drop(database, shadow);
+      await this.leave(database, shadow);
     } catch (error) {
+      // Nothing is left that is its own.
+      if (error instanceof Overtaken) return;
       this.options.log.warn({ msg: 'a failed rebuild left its tables', projection: this.projection.name, error });
     }
   }
