@@ -114,7 +114,8 @@ export const runBench = async (options) => {
 
   if (wants('log')) await benchLog(row, inFlight, quantile);
   if (!['missions', 'starts', 'memory', ...AT_VOLUME].some(wants)) return;
-  let product = await Product.start();
+  const kept = option(options, '--data-dir', undefined);
+  let product = await Product.start(kept);
   try {
     row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
     if (wants('missions')) await missions(product, count, row);
@@ -127,7 +128,7 @@ export const runBench = async (options) => {
     }
     if (AT_VOLUME.some(wants)) await atVolume(product, volume, wants, row);
   } finally {
-    await product.remove();
+    await (kept === undefined ? product.remove() : product.stop());
   }
 };
 
