@@ -928,7 +928,7 @@ export type GetV1AuthSessionsData = {
         limit?: number;
         cursor?: string;
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -1160,7 +1160,7 @@ export type GetV1AuthTokensData = {
         limit?: number;
         cursor?: string;
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -1503,7 +1503,7 @@ export type GetV1EngineMissionsMissionIdData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -1567,7 +1567,7 @@ export type GetV1EngineMissionsMissionIdTasksData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -1991,7 +1991,7 @@ export type GetV1EngineMissionsMissionIdPlanData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -2058,7 +2058,7 @@ export type GetV1EngineMissionsMissionIdExplainData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -2555,7 +2555,7 @@ export type GetV1ApprovalsApprovalIdData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -2974,7 +2974,7 @@ export type GetV1EvolutionData = {
     path?: never;
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -3156,7 +3156,7 @@ export type GetV1EvolutionTreeData = {
     path?: never;
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -3214,7 +3214,7 @@ export type GetV1GovernanceCapabilitiesData = {
     path?: never;
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -3646,7 +3646,7 @@ export type GetV1VaultArtifactsArtifactIdData = {
     };
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -4070,7 +4070,7 @@ export type GetV1NexusmonOrganismStatusData = {
     path?: never;
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };
@@ -4513,7 +4513,7 @@ export type GetV1UiStateData = {
     path?: never;
     query?: {
         /**
-         * Wait until the view has this position (5 s, then 504).
+         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
          */
         min_position?: string;
     };

@@ -42,6 +42,8 @@ export type Answered = Readonly<{
   tagged?: boolean;
   /** Where the log stood when this was true. */
   position?: string;
+  /** The credential that reads this write as its own, where the request came with none. */
+  written_by?: string;
 }>;
 /** The handler has taken the connection and ends it by itself. */
 export const TAKEN = Symbol('taken');

@@ -14,10 +14,11 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Admission } from '../access/admission.js';
 import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
 import { problemOf } from './faults.js';
-import { field, problem, renderProblem, type Problem } from './problem.js';
 import { hasTag } from './entity-tag.js';
+import { field, problem, renderProblem, type Problem } from './problem.js';
 import { fastifyPath, TAKEN, type Answered, type Call, type Deprecated, type Principal, type Route } from './route.js';
 import { protectBrowsers, type Origins } from './security-headers.js';
+import { OwnWrites } from './own-writes.js';
 import { bodyOf, makeValidator, type Validated } from './validation.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -193,7 +194,21 @@ const sayDeprecated = (reply: FastifyReply, { since, successor }: Deprecated): v
     .header('link', `<${successor}>; rel="successor-version"`);
 };
 
-const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOptions): void => {
+/** A read that could wait for a position, and names none, waits for what its credential has written. */
+const afterOwnWrites = (route: Route, validated: Validated, request: FastifyRequest, own: OwnWrites): Validated => {
+  const principal = request.exchange?.principal;
+  if (!principal || !route.query?.shape['min_position']) return validated;
+  const query = validated.query as Readonly<{ min_position?: string }>;
+  const min_position = query.min_position ?? own.floor(principal.credential_id);
+  return min_position === undefined ? validated : { ...validated, query: { ...query, min_position } };
+};
+
+const noteWrite = (route: Route, answer: Answered, request: FastifyRequest, own: OwnWrites): void => {
+  const credential_id = request.exchange?.principal?.credential_id ?? answer.written_by;
+  if (route.method !== 'GET' && credential_id && answer.position) own.note(credential_id, answer.position);
+};
+
+const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOptions, own: OwnWrites): void => {
   const validate = makeValidator(route);
   http.route({
     method: route.method,
@@ -206,15 +221,14 @@ const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOption
     },
     handler: async (request, reply) => {
       if (route.policy.access === 'operator_key') requireKey(request);
-      const validated = validate(request);
-      const call = callOf(
-        request,
-        reply,
-        route.policy.access === 'operator_key' ? await admitByBody(request, validated, admission) : validated,
-      );
+      const sent = validate(request);
+      const admitted = route.policy.access === 'operator_key' ? await admitByBody(request, sent, admission) : sent;
+      const call = callOf(request, reply, afterOwnWrites(route, admitted, request, own));
       const answer = await route.handler(call as unknown as Call<never, never, never>);
       // Fastify takes a reply that was hijacked for one that answers itself.
-      return answer === TAKEN ? reply : send(answer, request, reply);
+      if (answer === TAKEN) return reply;
+      noteWrite(route, answer, request, own);
+      return send(answer, request, reply);
     },
   });
 };
@@ -305,6 +319,7 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
   });
   http.setErrorHandler((error: FastifyError, request, reply) => fail(error, request, reply, log));
   refuseUnknown(http, options);
-  for (const route of routes) mount(http, route, options);
+  const own = new OwnWrites();
+  for (const route of routes) mount(http, route, options, own);
   return http;
 };

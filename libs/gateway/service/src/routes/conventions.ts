@@ -11,7 +11,7 @@ export const minPosition = {
     .min(1)
     .max(2_048)
     .optional()
-    .describe('Wait until the view has this position (5 s, then 504).'),
+    .describe('Wait until the view has this position (5 s, then 504). Left out: that of your own last write.'),
 };
 
 /** Longer text cannot be the operator key, and is not looked at. */

@@ -1,0 +1,41 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { OwnWrites, REMEMBERED_MS } from './own-writes.js';
+
+const MADE = '0123456789ab';
+const at = (sequence: number, stream = 0) => `${stream}.${MADE}.${sequence}.0`;
+
+describe('own writes', () => {
+  let now = 0;
+  let writes: OwnWrites;
+  beforeEach(() => {
+    now = 0;
+    writes = new OwnWrites(() => now);
+  });
+
+  it('are the latest of a credential, in every stream', () => {
+    writes.note('ses_a', at(7));
+    writes.note('ses_a', at(3, 1));
+    writes.note('ses_a', at(5));
+    expect(writes.floor('ses_a')).toBe(`${at(7)}~${at(3, 1)}`);
+  });
+
+  it('are those of nobody else', () => {
+    writes.note('ses_a', at(7));
+    expect(writes.floor('ses_b')).toBeUndefined();
+  });
+
+  it('are forgotten after a while, each by itself', () => {
+    writes.note('ses_a', at(7));
+    now = REMEMBERED_MS - 1;
+    expect(writes.floor('ses_a')).toBe(at(7));
+    writes.note('ses_b', at(8));
+    now = REMEMBERED_MS;
+    expect([writes.floor('ses_a'), writes.floor('ses_b')]).toEqual([undefined, at(8)]);
+    writes.note('ses_a', at(9, 1));
+    expect(writes.floor('ses_a')).toBe(at(9, 1));
+  });
+
+  it('have a position', () => {
+    expect(() => writes.note('ses_a', 'nonsense')).toThrow('nonsense is not a position');
+  });
+});
