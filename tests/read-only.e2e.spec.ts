@@ -178,6 +178,7 @@ const startNats = async (): Promise<Elsewhere> => {
     listen: '127.0.0.1:-1',
     http: '127.0.0.1:-1',
     ports_file_dir: folder,
+    max_payload: 8 * 1024 * 1024,
     jetstream: { store_dir: join(folder, 'store') },
     authorization: { users: [{ user: 'nexusmon', password: 'elsewhere' }] },
   };

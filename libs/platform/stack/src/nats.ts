@@ -10,7 +10,8 @@ import { permissionsOf, type ContextName } from './nats-permissions.js';
 
 /** More than any disk: by itself the server would take three quarters of what is free when it starts, and no more. */
 const STORE_BYTES_MAX = 2 ** 50;
-const PAYLOAD_BYTES_MAX = 8 * 1024 * 1024;
+/** Room for the largest request or answer there is: a page of large missions. */
+export const PAYLOAD_BYTES_MAX = 8 * 1024 * 1024;
 
 export type NatsUser = Readonly<{ context: ContextName; user: string; password: string }>;
 

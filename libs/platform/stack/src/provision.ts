@@ -4,6 +4,7 @@
 //   V2. The number of event streams is chosen at birth: streams that are there decide, whatever is asked later.
 //   V3. A context's role reads and writes rows of its own schema; tables are made and owned by `admin`.
 //   V4. Wrapped keys are added, read and destroyed by whoever makes them, and only read by the rest.
+//   V5. A server of somebody else's that cannot carry what we send is refused now, not when the first one is lost.
 
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -11,6 +12,7 @@ import { connect, nanos } from '@nats-io/transport-node';
 import { DATA_KEY_DDL } from '@nexusmon/keys';
 import pg from 'pg';
 import { hasCode, StartFault } from './fault.js';
+import { PAYLOAD_BYTES_MAX } from './nats.js';
 import type { Credentials, Secrets } from './secrets.js';
 
 const PARTITIONS = 64;
@@ -51,8 +53,16 @@ const missingStreams = async (manager: JetStreamManager, streams: number): Promi
   return Array.from({ length: streams }, (_, stream) => stream).filter((stream) => !present.has(streamName(stream)));
 };
 
+/** V5. Unnoticed, the answers that are larger would fail one by one, long after the start. */
+const checkPayload = (taken: number | undefined): void => {
+  if (taken !== undefined && taken >= PAYLOAD_BYTES_MAX) return;
+  throw new StartFault(
+    `the NATS server takes messages of ${taken ?? 'unknown'} bytes at most: set max_payload to ${PAYLOAD_BYTES_MAX} (8 MiB)`,
+  );
+};
+
 /** Returns the number of event streams there are. */
-const provisionLog = async (url: string, { user, password }: Credentials, asked: number): Promise<number> => {
+export const provisionLog = async (url: string, { user, password }: Credentials, asked: number): Promise<number> => {
   if (!STREAM_COUNTS.includes(asked))
     throw new StartFault(`NEXUSMON_STREAMS is ${asked}; it can be ${STREAM_COUNTS.join(', ')}`);
   const connection = await connect({
@@ -63,6 +73,7 @@ const provisionLog = async (url: string, { user, password }: Credentials, asked:
     inboxPrefix: '_INBOX_admin',
   });
   try {
+    checkPayload(connection.info?.max_payload);
     const manager = await jetstreamManager(connection);
     const streams = (await bornStreams(manager)) ?? asked;
     const missing = await missingStreams(manager, streams);
