@@ -2,35 +2,24 @@
 //
 //   M1. A mutant is killed when the named spec ran and one of its tests failed. A mutant that does not compile, or
 //       whose text is not found exactly once, proves nothing and is reported as such.
-//   M2. Mutants live in copies of the tree under the system's temporary folder; the sources are never touched.
+//   M2. A mutant lives in what jest makes of its file (mutants/transform.mjs); the sources are never touched.
 //
 // They are listed beside what they mutate, in libs/<context>/<layer>/mutants.json, or in tools/mutants.json:
 //   [{ "rule": "A2", "file": "libs/…/approval.ts", "find": "…", "replace": "…", "spec": "libs/…/approval.spec.ts" }]
 // Paths count from the root. `node tools/mutants.mjs [part of a path or rule]` prints the survivors; --json prints all.
 
 import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import base from '../jest.config.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
 const LISTS = ['tools/mutants.json', 'libs/**/mutants.json'];
-/** What jest needs beside the sources. */
-const JEST_FILES = ['package.json', 'jest.config.mjs', 'tools/jest-realm.mjs'];
 const WORKERS = 2;
-/** Room for a mutant that loops: all of them together normally take well under a minute. */
-const RUN_MS_MAX = 300_000;
+/** Room for a mutant that loops, and for a machine that does much else: all of them together take about a minute. */
+const RUN_MS_MAX = 600_000;
 
 const listed = () =>
   globSync(LISTS, { cwd: ROOT, exclude: ['**/dist/**', '**/node_modules/**'] })
@@ -39,42 +28,51 @@ const listed = () =>
 
 const nameOf = ({ rule, file, find, replace }) => `${file} ${rule}: ${find} → ${replace || 'nothing'}`;
 
-/** A copy of the tree with the rule made wrong; what stands in the way is a reason. */
-const plant = (folder, { file, find, replace, spec }) => {
-  const source = join(ROOT, file);
-  if (!existsSync(source)) return 'there is no such file';
+/** Why it cannot be tried. */
+const obstacle = ({ file, find, spec }) => {
+  if (!existsSync(join(ROOT, file))) return 'there is no such file';
   if (!existsSync(join(ROOT, spec))) return `there is no such spec: ${spec}`;
-  const parts = readFileSync(source, 'utf8').split(find);
-  if (parts.length !== 2) return `its text is found ${parts.length - 1} times`;
-
-  const isSource = (path) => !/(^|\/)(dist|node_modules)$/.test(path);
-  cpSync(join(ROOT, 'libs'), join(folder, 'libs'), { recursive: true, filter: isSource });
-  for (const name of ['apps', 'tests', 'tools']) mkdirSync(join(folder, name));
-  for (const name of JEST_FILES) cpSync(join(ROOT, name), join(folder, name));
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  writeFileSync(join(folder, file), parts.join(replace));
-  return undefined;
+  const found = readFileSync(join(ROOT, file), 'utf8').split(find).length - 1;
+  return found === 1 ? undefined : `its text is found ${found} times`;
 };
 
-/** One run of jest over all copies, so that starting it is paid for once. */
-const runSpecs = (temporary, planted) =>
+/** The project's own way of testing, for one spec and one mutant. All have the same id: they share what is cached. */
+const projectOf = ({ file, find, replace, spec }, index) => ({
+  ...base,
+  id: 'mutants',
+  globals: { ...base.globals, mutant: { index, spec: join(ROOT, spec) } },
+  testEnvironment: join(ROOT, 'tools/mutants/environment.mjs'),
+  // Where jest looks for specs: what these import it finds without.
+  roots: [join(ROOT, dirname(spec))],
+  testMatch: [`**/${basename(spec)}`],
+  transform: Object.fromEntries(
+    Object.entries(base.transform).map(([pattern, [, options]]) => [
+      pattern,
+      [join(ROOT, 'tools/mutants/transform.mjs'), { ...options, mutant: { path: join(ROOT, file), find, replace } }],
+    ]),
+  ),
+});
+
+/** One run of jest over all of them, so that starting it is paid for once. The statuses of each one's tests. */
+const runSpecs = (temporary, mutants) =>
   new Promise((resolve, reject) => {
+    const config = join(temporary, 'jest.json');
     const output = join(temporary, 'results.json');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        projects: mutants.map(projectOf),
+        reporters: [[join(ROOT, 'tools/mutants/reporter.mjs'), { output }]],
+        cacheDirectory: join(temporary, 'cache'),
+      }),
+    );
     const child = spawn(
       process.execPath,
       [
         '--experimental-vm-modules',
         '--disable-warning=ExperimentalWarning',
         createRequire(import.meta.url).resolve('jest/bin/jest'),
-        '--runTestsByPath',
-        ...planted.map(({ folder, spec }) => join(folder, spec)),
-        '--projects',
-        ...planted.map(({ folder }) => folder),
-        '--json',
-        `--outputFile=${output}`,
-        `--cacheDirectory=${join(temporary, 'cache')}`,
-        `--maxWorkers=${WORKERS}`,
-        '--ci',
+        ...['--config', config, `--maxWorkers=${WORKERS}`, '--ci', '--watchman=false'],
       ],
       { cwd: temporary, stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -83,7 +81,7 @@ const runSpecs = (temporary, planted) =>
     const expiry = setTimeout(() => child.kill('SIGKILL'), RUN_MS_MAX);
     child.on('error', reject).on('close', () => {
       clearTimeout(expiry);
-      if (existsSync(output)) resolve(JSON.parse(readFileSync(output, 'utf8')).testResults);
+      if (existsSync(output)) resolve(JSON.parse(readFileSync(output, 'utf8')));
       else
         reject(
           new Error(`the specs of the mutants did not end:\n${Buffer.concat(said).toString('utf8').slice(-4000)}`),
@@ -91,26 +89,20 @@ const runSpecs = (temporary, planted) =>
     });
   });
 
-const judge = (result) => {
-  if (!result || result.assertionResults.length === 0) return 'does not compile, or its spec has no test';
-  return result.assertionResults.some(({ status }) => status === 'failed') ? undefined : 'survives';
+const judge = (statuses = []) => {
+  if (statuses.length === 0) return 'does not compile, or its spec has no test';
+  return statuses.includes('failed') ? undefined : 'survives';
 };
 
 /** Every mutant with the reason why it is not killed; a killed one has none. */
 const runMutants = async (mutants) => {
+  const tried = mutants.filter((mutant) => obstacle(mutant) === undefined);
   const temporary = mkdtempSync(join(tmpdir(), 'nexusmon-mutants-'));
   try {
-    const trees = mutants.map((mutant, index) => {
-      const folder = join(temporary, `m${index}`);
-      mkdirSync(folder);
-      return { ...mutant, folder, reason: plant(folder, mutant) };
-    });
-    const planted = trees.filter(({ reason }) => reason === undefined);
-    const results = planted.length > 0 ? await runSpecs(temporary, planted) : [];
-    const resultOf = new Map(results.map((result) => [relative(temporary, result.name), result]));
-    return trees.map(({ folder, reason, ...mutant }) => ({
+    const statuses = tried.length > 0 ? await runSpecs(temporary, tried) : {};
+    return mutants.map((mutant) => ({
       name: nameOf(mutant),
-      reason: reason ?? judge(resultOf.get(relative(temporary, join(folder, mutant.spec)))),
+      reason: obstacle(mutant) ?? judge(statuses[tried.indexOf(mutant)]),
     }));
   } finally {
     rmSync(temporary, { recursive: true, force: true });
