@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -30,7 +31,8 @@ const GROUPS = {
 const WARNINGS = [
   { pattern: /\(node:\d+\) (\[\w+\] )?\w*Warning: /, meaning: 'a warning of Node' },
   { pattern: /Jest did not exit one second after/, meaning: 'something stayed open after the last test' },
-  { pattern: /A worker process has failed to exit gracefully/, meaning: 'something stayed open after a spec' },
+  // jest-worker-end.mjs says so. What jest says of a worker that it had to end may only be the machine's slowness.
+  { pattern: /^Open after the last spec of a worker: /, meaning: 'something stayed open after a spec' },
   { pattern: /Force exiting Jest/, meaning: 'jest was made to exit' },
   { pattern: /(^|\s)console\.(log|info|warn|error|debug)$/, meaning: 'a spec or what it tests wrote to the console' },
 ];
@@ -48,6 +50,7 @@ const jest = spawn(
   [
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
+    ...['--import', pathToFileURL(join(ROOT, 'tools', 'jest-worker-end.mjs')).href],
     createRequire(import.meta.url).resolve('jest/bin/jest'),
     '--ci',
     '--passWithNoTests', // Whether anything ran at all is judged over all groups, by tools/test.mjs.
