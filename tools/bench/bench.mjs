@@ -117,7 +117,7 @@ export const runBench = async (options) => {
   const kept = option(options, '--data-dir', undefined);
   let product = await Product.start(kept);
   try {
-    row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
+    if (kept === undefined) row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
     if (wants('missions')) await missions(product, count, row);
     if (wants('reads')) await visibility(product, row);
     if (wants('memory')) await memory(product, wants('missions') ? count + 800 : 0, row);
@@ -136,7 +136,7 @@ const AT_VOLUME = ['reads', 'get', 'rebuild'];
 /** Last: what it leaves in the log would weigh on the other figures. */
 const atVolume = async (product, volume, wants, row) => {
   const ids = await seed(product, volume, row, inFlight);
-  if (wants('reads')) await reads(product, row, inFlight, quantile);
+  if (wants('reads')) await reads(product, ids, row, inFlight, quantile);
   if (wants('get')) await gets(product, ids, row, inFlight, quantile);
   if (wants('rebuild')) await rebuild(product, row, quantile);
 };
