@@ -94,7 +94,7 @@ export const viewOfMissions = async (data_dir: string, run: Run, fold: ReadonlyM
     for (let tries = 0; ; tries++) {
       const { rows } = await client.query<{ mission_id: string; status: string; tag: string; tasks: string[] }>(
         `select mission_id, status, state->'request'->'tags'->>0 as tag,
-           array(select task->'plan'->>'task_id' from jsonb_array_elements(state->'tasks') task
+           array(select task->'plan'->>'task_id' from json_array_elements(state->'tasks') task
                  where task->'progress'->>'status' = 'completed') as tasks
          from mission.mission_view`,
       );

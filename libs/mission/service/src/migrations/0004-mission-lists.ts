@@ -11,7 +11,7 @@ export const FILL_FROM_STATE = [
         select from jsonb_array_elements(state->'tasks') task
         where task->'progress'->>'status' = 'awaiting_approval' and task ? 'approval'),
       coalesce(state->'verdict'->>'outcome' = 'execute_and_flag', false)
-    from mission.mission_view;`,
+    from (select mission_id, created_position, created_at, status, state::jsonb as state from mission.mission_view) m;`,
   `insert into mission.mission_goal_view
     select mission_id, created_position, state->'request'->>'goal' from mission.mission_view;`,
 ];

@@ -4,6 +4,7 @@ import { MissionTrace } from './0002-mission-trace.js';
 import { MissionRowsInline } from './0003-mission-rows-inline.js';
 import { MissionLists } from './0004-mission-lists.js';
 import { DeadLetters } from './0005-dead-letters.js';
+import { MissionListOrder } from './0006-mission-list-order.js';
 
 export const missionMigrations: readonly NamedMigration[] = [
   { name: '0001-mission-view', class: MissionView },
@@ -11,4 +12,5 @@ export const missionMigrations: readonly NamedMigration[] = [
   { name: '0003-mission-rows-inline', class: MissionRowsInline },
   { name: '0004-mission-lists', class: MissionLists },
   { name: '0005-dead-letters', class: DeadLetters },
+  { name: '0006-mission-list-order', class: MissionListOrder },
 ];

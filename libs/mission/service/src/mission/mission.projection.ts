@@ -1,6 +1,7 @@
 import { aggregateProjection } from '@nexusmon/projections';
 import { awaitedApprovals, exists, isActive, nextDueAt, readyTasks, runningTasks } from '@nexusmon/mission-domain';
 import type { ExistingMission, Mission } from '@nexusmon/mission-domain';
+import { foldCase } from './goal-text.js';
 import { missionAggregate } from './mission.aggregate.js';
 
 export const MISSION_VIEW = 'mission.mission_view';
@@ -41,6 +42,6 @@ export const missionProjection = aggregateProjection({
   }),
   beside: [
     { table: MISSION_LIST_VIEW, columns: (state, { created_at }) => ({ created_at, ...listed(existing(state)) }) },
-    { table: MISSION_GOAL_VIEW, columns: (state) => ({ goal: existing(state).request.goal }) },
+    { table: MISSION_GOAL_VIEW, columns: (state) => ({ goal: foldCase(existing(state).request.goal) }) },
   ],
 });
