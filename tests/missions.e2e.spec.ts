@@ -530,6 +530,31 @@ describe('a mission', () => {
     });
   });
 
+  it('with more in its outputs than one answer holds is shown and listed, and its tasks have them all', async () => {
+    const text = echo('text', [], 'x'.repeat(60 * 1024));
+    const copies = Array.from({ length: 75 }, (_, index) =>
+      echo(`copy-${index}`, ['text'], { $output: 'text', pointer: '/value' }),
+    );
+    const { status, body } = await operator.post<MissionDocument>(
+      '/v1/engine/missions',
+      { goal: 'Say it', plan: { tasks: [text, ...copies] } },
+      { prefer: 'wait=100' },
+    );
+    expect([status, body.status]).toEqual([200, 'completed']);
+    // What the result repeats is left out before anything else is.
+    expect(body.result).not.toHaveProperty('output');
+    expect(body.result?.output_bytes).toBeGreaterThan(75 * 60 * 1024);
+    const listed = await operator.get<Page<MissionDocument>>('/v1/engine/missions?limit=1');
+    expect(listed.body.data).toEqual([body]);
+    expect((await operator.get('/v1/ui/state')).status).toBe(200);
+    const at = `/v1/engine/missions/${body.mission_id}/tasks`;
+    const first = await operator.get<Page<MissionDocument['tasks'][number]>>(at);
+    const second = await operator.get<typeof first.body>(`${at}?cursor=${first.body.next_cursor}`);
+    expect([first.body.data.length, second.body.next_cursor]).toEqual([50, null]);
+    expect([...first.body.data, ...second.body.data]).toEqual(body.tasks);
+    expect((await operator.get<Problem>(`${at}?cursor=nonsense`)).body.code).toBe('malformed-cursor');
+  });
+
   describe('is looked into', () => {
     const at = (mission_id: string, what: string) => operator.get<never>(`/v1/engine/missions/${mission_id}/${what}`);
 

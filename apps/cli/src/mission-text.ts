@@ -82,6 +82,10 @@ export const outcomeText = (mission: Mission): string => {
   if (result) {
     lines.push(`result: ${result.kind}${result.fulfilled ? '' : ', not fulfilled'}`);
     lines.push(...result.artifacts.map((artifact) => `artifact: ${artifactText(artifact)}`));
+    if (result.output_bytes !== undefined)
+      lines.push(
+        `output: ${result.output_bytes} bytes; nexusmon api GET ${mission.links['self'] ?? ''}/tasks shows it`,
+      );
     if (result.output !== undefined) lines.push(`output: ${indented(valueText(result.output))}`);
   }
   if (started_at !== undefined && ended_at !== undefined)

@@ -148,6 +148,10 @@ export type Mission = {
             media_type: string;
         }>;
         output?: Json;
+        /**
+         * Of an output that is left out, since the document would be too large with it. /tasks has it.
+         */
+        output_bytes?: number;
     };
     error?: {
         code: 'task_failed' | 'verification_failed' | 'constraint_exceeded' | 'input_unresolvable' | 'not_permitted';
@@ -176,6 +180,10 @@ export type Task = {
     depends_on: Array<string>;
     timeout_seconds: number;
     output?: Json;
+    /**
+     * Of an output that is left out, since the document would be too large with it. /tasks has it.
+     */
+    output_bytes?: number;
     output_ref?: {
         artifact_id: string;
         name: string;
@@ -1566,9 +1574,8 @@ export type GetV1EngineMissionsMissionIdTasksData = {
         mission_id: string;
     };
     query?: {
-        /**
-         * Wait until the view has this position (5 s, then 504). Left out: that of your own last write.
-         */
+        limit?: number;
+        cursor?: string;
         min_position?: string;
     };
     url: '/v1/engine/missions/{mission_id}/tasks';
@@ -1592,7 +1599,7 @@ export type GetV1EngineMissionsMissionIdTasksErrors = {
      */
     404: Problem;
     /**
-     * malformed-position, schema-violated
+     * malformed-cursor, malformed-position, schema-violated
      */
     422: Problem;
     /**
@@ -1617,7 +1624,7 @@ export type GetV1EngineMissionsMissionIdTasksError = GetV1EngineMissionsMissionI
 
 export type GetV1EngineMissionsMissionIdTasksResponses = {
     /**
-     * All tasks, as the plan orders them.
+     * A page of tasks, as the plan orders them.
      */
     200: {
         data: Array<Task>;

@@ -37,6 +37,11 @@ export type TaskStatus = z.infer<typeof task_status>;
 export const MISSION_VERBS = ['run', 'approve', 'deny', 'cancel'] as const;
 export type MissionVerb = (typeof MISSION_VERBS)[number];
 
+const output_bytes = z
+  .int()
+  .optional()
+  .describe('Of an output that is left out, since the document would be too large with it. /tasks has it.');
+
 export const taskDocument = z
   .strictObject({
     task_id,
@@ -51,6 +56,7 @@ export const taskDocument = z
     depends_on: z.array(task_id),
     timeout_seconds: z.number(),
     output: json.optional(),
+    output_bytes,
     output_ref: artifactRef.optional(),
     artifacts: z.array(artifactRef),
     approval_id: approval_id.optional(),
@@ -111,7 +117,7 @@ export const missionDocument = z
     started_at: instant.optional(),
     ended_at: instant.optional(),
     requested_by: z.string(),
-    result: missionResult.extend({ output: json.optional() }).optional(),
+    result: missionResult.extend({ output: json.optional(), output_bytes }).optional(),
     error: missionFailure.optional(),
     reason: z.string().optional(),
     links: z.record(z.string(), z.string()),

@@ -51,6 +51,7 @@ export const previewMission = z.strictObject({ body: createBody });
 const verb = { asked, mission_id, reason: text(1, 4_000).optional(), sovereign: z.boolean() };
 export const missionVerb = z.strictObject(verb);
 export const getMission = z.strictObject({ mission_id, min_position: z.string().optional() });
+export const listTasks = z.strictObject({ mission_id, ...pageQuery, min_position: z.string().optional() });
 /** Shorter words are looked for too, but a search must have one that narrows it down. */
 const SEARCH_WORD_LENGTH_MIN = 3;
 const search = text(1, 200)
@@ -85,6 +86,7 @@ export const MISSION_SUBJECTS = {
   report: 'cmd.mission.report',
   get: 'qry.mission.get',
   list: 'qry.mission.list',
+  tasks: 'qry.mission.tasks',
   count: 'qry.mission.count',
   workers: 'qry.mission.workers',
   plans: 'qry.mission.plans',

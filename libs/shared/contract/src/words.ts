@@ -7,6 +7,8 @@ export const DEPTH_MAX = 64;
 /** Larger values travel through the vault by digest. */
 export const INLINE_BYTES_MAX = 64 * 1024;
 export const OUTPUT_BYTES_MAX = 1024 * 1024;
+/** What one answer holds at most. It leaves a service in one message, of 8 MiB with all that stands around it. */
+export const ANSWER_BYTES_MAX = 6 * 1024 * 1024;
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
 

@@ -1,6 +1,7 @@
 import {
   createBody,
   listMissions,
+  listTasks,
   MISSION_SUBJECTS,
   missionDocument,
   reasonBody,
@@ -115,13 +116,10 @@ const readRoutes = (services: Services): Route[] => [
     tag,
     policy: { access: 'scope', scope: 'missions:read' },
     params,
-    query: z.object(minPosition),
-    responses: { 200: { description: 'All tasks, as the plan orders them.', schema: pageOf(taskDocument) } },
-    problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => {
-      const answer = await services.ask<MissionDocument>(MISSION_SUBJECTS.get, { ...call.params, ...call.query });
-      return found({ ...answer, body: { data: answer.body.tasks, next_cursor: null } });
-    },
+    query: listTasks.omit({ mission_id: true }),
+    responses: { 200: { description: 'A page of tasks, as the plan orders them.', schema: pageOf(taskDocument) } },
+    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    handler: async (call) => found(await services.ask(MISSION_SUBJECTS.tasks, { ...call.params, ...call.query })),
   }),
 ];
 

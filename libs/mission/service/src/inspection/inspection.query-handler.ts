@@ -4,18 +4,21 @@ import { Handle } from '@nexusmon/messaging';
 import {
   getMission,
   listDeadLetters,
+  listTasks,
   MISSION_SUBJECTS,
   previewMission,
   type DeadLetterDocument,
   type ExplanationDocument,
   type PlanDocument,
   type PreviewDocument,
+  type TaskDocument,
 } from '@nexusmon/mission-contract';
 import { exists, explanationOf, plansOf, taskOf } from '@nexusmon/mission-domain';
-import { Database, Projections, readPage, type Row } from '@nexusmon/projections';
+import { Database, decodeCursor, encodeCursor, Projections, readPage, type Row } from '@nexusmon/projections';
 import { answered, type Page, type Reply } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
 import { Governance } from '../dispatch/governance.client.js';
+import { fittingCount } from '../mission/document-size.js';
 import { MissionDocuments } from '../mission/mission-documents.js';
 import { MissionLog } from '../mission/mission-log.js';
 import { notFound } from '../mission/replies.js';
@@ -33,6 +36,22 @@ export class InspectionQueryHandler {
     private readonly database: Database,
     private readonly projections: Projections,
   ) {}
+
+  /** All there is of each task, as the plan orders them: a page of them is smaller than their mission may be. */
+  @Handle(MISSION_SUBJECTS.tasks, listTasks)
+  async tasks({ mission_id, limit, cursor }: z.infer<typeof listTasks>): Promise<Reply<Page<TaskDocument>>> {
+    const first = cursor === undefined ? 0 : Number(decodeCursor(cursor) ?? NaN);
+    if (Number.isNaN(first))
+      return { kind: 'refused', refusal: { code: 'malformed-cursor', detail: 'the cursor is not one of this list' } };
+    const { state, position } = await this.missions.load(mission_id);
+    if (!exists(state)) return notFound;
+    const { tasks } = await this.documents.whole(state);
+    const wanted = tasks.slice(first, first + limit);
+    const data = wanted.slice(0, fittingCount(wanted));
+    const next = first + data.length;
+    const next_cursor = next < tasks.length ? encodeCursor(next) : null;
+    return { kind: 'done', changed: false, position, body: { data, next_cursor } };
+  }
 
   @Handle(MISSION_SUBJECTS.plans, getMission)
   async plans({ mission_id }: z.infer<typeof getMission>): Promise<Reply<readonly PlanDocument[]>> {

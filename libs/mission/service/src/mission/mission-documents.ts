@@ -5,6 +5,7 @@ import { exists, toDocument, type ExistingMission, type Mission } from '@nexusmo
 import type { Reply } from '@nexusmon/shared-contract';
 import { Enclosures } from '../enclosure/enclosures.js';
 import { BlobLost } from '../vault/vault.client.js';
+import { fitted } from './document-size.js';
 import type { MissionOutcome } from './mission-log.js';
 import { notFound, refusalOf } from './replies.js';
 
@@ -29,6 +30,11 @@ export class MissionDocuments {
   }
 
   private async of(state: ExistingMission): Promise<MissionDocument> {
+    return fitted(await this.whole(state));
+  }
+
+  /** However large it is. */
+  async whole(state: ExistingMission): Promise<MissionDocument> {
     const { state: shown, enclosure_status } = await this.opened(state);
     return toDocument(shown, enclosure_status);
   }

@@ -11,6 +11,7 @@ import { Keyring } from '@nexusmon/keys';
 import { listMissions, type MissionDocument } from '@nexusmon/mission-contract';
 import { Database, migrate, Projections, readDigest } from '@nexusmon/projections';
 import { Derived, PlatformModule, startService, type RunningService } from '@nexusmon/runtime';
+import { ANSWER_BYTES_MAX } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
 import { FILL_FROM_STATE } from '../migrations/0004-mission-lists.js';
@@ -54,11 +55,11 @@ let list: MissionList;
 let projections: Projections;
 let next = 0;
 /** Appends so many more and waits until the list has them. */
-const fill = async (count: number): Promise<readonly string[]> => {
+const fill = async (count: number, said = ''): Promise<readonly string[]> => {
   const [events, keyring] = [service.app.get(EventLog, { strict: false }), service.app.get(Keyring, { strict: false })];
   const made: { mission_id: string; position: string }[] = [];
   const work = async (until: number) => {
-    while (next < until) made.push(await appendPastMission(events, keyring, next++));
+    while (next < until) made.push(await appendPastMission(events, keyring, next++, { said }));
   };
   const until = next + count;
   await Promise.all(Array.from({ length: 16 }, () => work(until)));
@@ -148,6 +149,17 @@ describe('the list of missions', () => {
     }
     for (const nothing of [{ needs: 'approval' }, { template: 'none' }, { search: '%__%' }, { search: 'no\\such' }])
       expect(await everything(nothing)).toEqual([]);
+  }, 60_000);
+
+  it('has shorter pages where missions are large, and all of them (L1)', async () => {
+    const before = idsOf(await everything());
+    await fill(50, 'x'.repeat(50_000)); // Their last output stands in the result again: 200 KB each.
+    const first = await list.page(query({}));
+    expect(first.data.length).toBeLessThan(40);
+    expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThan(ANSWER_BYTES_MAX + 1_000);
+    const all = idsOf(await everything());
+    expect([all.length, new Set(all).size]).toEqual([next, next]);
+    expect(all.slice(50)).toEqual(before);
   }, 60_000);
 
   it('takes no search that would look through everything, and no cursor of another list', async () => {

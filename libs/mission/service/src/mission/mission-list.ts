@@ -1,7 +1,7 @@
 // Reading the list of missions: the newest first, by place in the log, which never changes.
 //
 //   L1. A page is found in narrow rows by filters, order and cursor; the documents of that page alone are read. Nothing
-//       is counted, and nothing in front of the cursor is looked at.
+//       is counted, and nothing in front of the cursor is looked at. It has fewer where they are large.
 //   L2. Neither what is added nor what changes meanwhile moves a row: paging neither skips nor repeats what was there.
 //   L3. A search goes by the words of the goal, each anywhere in it, in whatever case.
 //   L4. A range of times is in the order of those times: it is found by them, wherever in the log it lies.
@@ -15,6 +15,7 @@ import { toDocument, type ExistingMission } from '@nexusmon/mission-domain';
 import { Database, encodeCursor } from '@nexusmon/projections';
 import type { Page } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
+import { fitted, fittingCount } from './document-size.js';
 import { foldCase } from './goal-text.js';
 import { MISSION_GOAL_VIEW, MISSION_LIST_VIEW, MISSION_VIEW } from './mission.projection.js';
 
@@ -137,12 +138,10 @@ export class MissionList {
        order by ${descending(query, 'p')}`,
       parameters,
     );
-    const shown = rows.slice(0, query.limit);
-    const last = rows.length > query.limit ? shown.at(-1) : undefined;
-    return {
-      data: shown.map(({ state }) => toDocument(state)),
-      next_cursor: last ? cursorOf(query, last) : null,
-    };
+    const documents = rows.slice(0, query.limit).map(({ state }) => fitted(toDocument(state)));
+    const data = documents.slice(0, fittingCount(documents));
+    const last = data.length < rows.length ? rows[data.length - 1] : undefined;
+    return { data, next_cursor: last ? cursorOf(query, last) : null };
   }
 
   async countByStatus(): Promise<Readonly<Record<string, number>>> {

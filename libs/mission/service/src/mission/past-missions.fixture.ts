@@ -86,8 +86,8 @@ const claim = (index: number, mission_id: string, task_id: string): Omit<Command
   };
 };
 
-const report = (index: number, task_id: string, fails: boolean): Omit<CommandOf<'ReportTask'>, 'time'> => {
-  const done = { output: { value: `${goalOf(index)}: ${task_id}` }, artifacts: [], duration_ms: 3 };
+const report = (index: number, task_id: string, fails: boolean, said = ''): Omit<CommandOf<'ReportTask'>, 'time'> => {
+  const done = { output: { value: `${goalOf(index)}: ${task_id}${said}` }, artifacts: [], duration_ms: 3 };
   const broken = { code: 'worker_failed' as const, message: 'It is a drill.', retryable: false };
   const result = fails
     ? { outcome: 'failed' as const, error: broken, duration_ms: 3 }
@@ -98,7 +98,7 @@ const report = (index: number, task_id: string, fails: boolean): Omit<CommandOf<
 type Untimed = Omit<MissionCommand, 'time'>;
 
 /** What is decided together stands together: one commit each. */
-const commitsOf = (index: number, mission_id: string): readonly (readonly Untimed[])[] => {
+const commitsOf = (index: number, mission_id: string, said?: string): readonly (readonly Untimed[])[] => {
   const actor = pick(OPERATORS, index >> 2);
   const first = create(index, mission_id, actor);
   const end = endOf(index);
@@ -108,15 +108,17 @@ const commitsOf = (index: number, mission_id: string): readonly (readonly Untime
   if (end === 'failed') return [[first, step('one')], [report(index, 'one', true)]];
   return [
     [first, step('one')],
-    [report(index, 'one', false), step('two')],
-    [report(index, 'two', false), step('three')],
-    [report(index, 'three', false)],
+    [report(index, 'one', false, said), step('two')],
+    [report(index, 'two', false, said), step('three')],
+    [report(index, 'three', false, said)],
   ];
 };
 
 type Options = Readonly<{
   /** As commands that came at once: one commit for all. @default false */
   together?: boolean;
+  /** What each output ends with. */
+  said?: string;
 }>;
 
 /** Returns the mission's id and the position after its last commit. */
@@ -124,12 +126,12 @@ export const appendPastMission = async (
   log: EventLog,
   keyring: Keyring,
   index: number,
-  { together = false }: Options = {},
+  { together = false, said = '' }: Options = {},
 ) => {
   const mission_id = newId('msn');
   const key_id = await keyring.take();
   let position = '';
-  const apart = commitsOf(index, mission_id);
+  const apart = commitsOf(index, mission_id, said);
   for (const [place, commands] of (together ? [apart.flat()] : apart).entries()) {
     const outcomes = await Promise.all(
       commands.map((command) => {
