@@ -1,4 +1,6 @@
 import { benchLog } from './log.mjs';
+import { inFlight, mission, plan, quantile } from './measure.mjs';
+import { comparePeers } from './peers.mjs';
 import { Product } from './product.mjs';
 import { gets, reads, rebuild, seed } from './volume.mjs';
 
@@ -6,43 +8,6 @@ const IN_FLIGHT = 64;
 const MIB_COUNT = 10_000;
 /** Nobody has asked for anything for this long. */
 const IDLE_MS = 30_000;
-
-const echo = (task_id, ...depends_on) => ({ task_id, worker: 'system.echo', input: { value: task_id }, depends_on });
-/** Three no-op tasks, one after the other. */
-const plan = { tasks: [echo('one'), echo('two', 'one'), echo('three', 'two')] };
-
-const quantile = (values, share) => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-};
-
-/** Does `work` `count` times with so many at once; returns how long each took, in ms. */
-export const inFlight = async (count, at_once, work) => {
-  const took = [];
-  let next = 0;
-  const loop = async () => {
-    while (next < count) {
-      const index = next++;
-      const began = performance.now();
-      await work(index);
-      took.push(performance.now() - began);
-    }
-  };
-  await Promise.all(Array.from({ length: at_once }, loop));
-  return took;
-};
-
-const mission = async (product, index) => {
-  const answer = await product.call(
-    'POST',
-    '/v1/engine/missions',
-    { goal: `Bench ${index}`, plan },
-    { prefer: 'wait=60' },
-  );
-  if (answer.status !== 200 || answer.body.status !== 'completed')
-    throw new Error(`mission ${index}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 400)}`);
-  return answer;
-};
 
 const missions = async (product, count, row) => {
   await inFlight(Math.min(500, count), IN_FLIGHT, (index) => mission(product, index));
@@ -110,6 +75,8 @@ export const runBench = async (options) => {
   const row = (name, value, target) =>
     console.log(`${name.padEnd(52)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)}   ${target}`);
   const wants = (name) => only === undefined || only.split(',').includes(name);
+  if (options.includes('--peers'))
+    return comparePeers({ rounds: Number(option(options, '--rounds', 3)), count: Math.min(count, 2_000) });
   console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
 
   if (wants('log')) await benchLog(row, inFlight, quantile);

@@ -1,15 +1,16 @@
 // The product as a bench needs it: started in a folder of its own, spoken to over kept-alive connections.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { Agent, request as httpRequest } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { exchange } from './http.mjs';
+import { cpuSeconds, pssMiB, tree } from './processes.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const TICKS_PER_SECOND = 100;
 
 export class Product {
   #agent = new Agent({ keepAlive: true, maxSockets: 128 });
@@ -43,43 +44,17 @@ export class Product {
   }
 
   call(method, path, body, headers = {}) {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    return new Promise((resolve, reject) => {
-      const request = httpRequest(
-        `${this.run.gateway_url}${path}`,
-        {
-          method,
-          agent: this.#agent,
-          headers: {
-            'user-agent': 'nexusmon-bench',
-            ...(this.#token ? { authorization: `Bearer ${this.#token}` } : {}),
-            ...(text === undefined
-              ? {}
-              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-            ...headers,
-          },
-        },
-        (response) => {
-          const chunks = [];
-          response.on('data', (chunk) => chunks.push(chunk));
-          response.on('end', () => {
-            const answer = Buffer.concat(chunks).toString('utf8');
-            resolve({
-              status: response.statusCode,
-              headers: response.headers,
-              body: answer ? JSON.parse(answer) : undefined,
-            });
-          });
-        },
-      );
-      request.on('error', reject);
-      request.end(text);
+    const authorization = this.#token ? { authorization: `Bearer ${this.#token}` } : {};
+    return exchange(this.#agent, method, `${this.run.gateway_url}${path}`, body, {
+      'user-agent': 'nexusmon-bench',
+      ...authorization,
+      ...headers,
     });
   }
 
   /** CPU seconds that every process of the product has used so far, by name; servers with their children. */
   cpu() {
-    return Object.fromEntries(Object.entries(this.run.pids).map(([name, pid]) => [name, sum(tree(pid), cpuSeconds)]));
+    return Object.fromEntries(Object.entries(this.run.pids).map(([name, pid]) => [name, cpuSeconds(tree(pid))]));
   }
 
   /** Proportional set size of everything, supervisor included, in MiB by name. */
@@ -89,7 +64,7 @@ export class Product {
     return Object.fromEntries(
       Object.entries(pids).map(([name, pid]) => [
         name,
-        sum(name === 'supervisor' ? tree(pid).filter((each) => !counted.has(each)) : tree(pid), pssMiB),
+        pssMiB(name === 'supervisor' ? tree(pid).filter((each) => !counted.has(each)) : tree(pid)),
       ]),
     );
   }
@@ -106,39 +81,3 @@ export class Product {
     rmSync(this.data_dir, { recursive: true, force: true });
   }
 }
-
-const sum = (values, of) => values.reduce((total, value) => total + of(value), 0);
-
-/** A process and all its descendants; those that ended meanwhile are left out. */
-const tree = (root) => {
-  const children = new Map();
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const parent = statOf(entry)?.parent;
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
-  }
-  const found = [root];
-  for (const pid of found) found.push(...(children.get(pid) ?? []));
-  return found;
-};
-
-const readProc = (pid, file) => {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
-    throw error;
-  }
-};
-
-const statOf = (pid) => {
-  const text = readProc(pid, 'stat');
-  if (text === undefined) return undefined;
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  // Children that have been waited for are counted too: PostgreSQL's backends come and go.
-  const ticks = [11, 12, 13, 14].reduce((total, index) => total + Number(fields[index]), 0);
-  return { parent: Number(fields[1]), ticks };
-};
-
-const cpuSeconds = (pid) => (statOf(pid)?.ticks ?? 0) / TICKS_PER_SECOND;
-const pssMiB = (pid) => Number(/^Pss:\s+(\d+)/m.exec(readProc(pid, 'smaps_rollup') ?? '')?.[1] ?? 0) / 1_024;

@@ -1,0 +1,152 @@
+// `npm run bench -- --peers`: the product beside Restate and DBOS, the same work in the same minutes.
+//
+//   E1. Rounds alternate between all of them; what is compared are medians over the rounds, and their ratios.
+//   E2. The client is this process for each of them, over kept-alive HTTP; its time is not counted. A peer's worker is.
+//   E3. Each keeps its own default durability: all of them sync every step to disk.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { cacheFolder } from '../start/programs.mjs';
+import { exchange } from './http.mjs';
+import { inFlight, mission, quantile } from './measure.mjs';
+import { cpuSeconds, pssMiB, tree } from './processes.mjs';
+import { Product } from './product.mjs';
+
+const HERE = join(import.meta.dirname, 'peers');
+const IN_FLIGHT = 64;
+const ROUNDS = 3;
+const SINGLE = 200;
+const WARM = 300;
+
+/** The peers' packages, outside the clone, by what is pinned. */
+const installed = () => {
+  const lock = readFileSync(join(HERE, 'package-lock.json'), 'utf8');
+  const folder = join(cacheFolder(process.env), `peers-${hash('sha256', lock).slice(0, 12)}`);
+  if (existsSync(join(folder, 'installed'))) return folder;
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(HERE, name), join(folder, name));
+  console.log('installing Restate and DBOS…');
+  const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  if (npm.status !== 0) throw new Error(`the peers could not be installed: ${npm.stderr}`);
+  mkdirSync(join(folder, 'installed'));
+  return folder;
+};
+
+const startPeer = async (name, packages, run) => {
+  const folder = mkdtempSync(join(tmpdir(), `nexusmon-${name}-`));
+  const child = spawn(process.execPath, [join(HERE, `${name}.mjs`), packages, folder], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  const [line] = await Promise.race([
+    new Promise((resolve) => createInterface({ input: child.stdout }).once('line', (text) => resolve([text]))),
+    exited.then((code) => Promise.reject(new Error(`${name} did not start: exit ${code}`))),
+  ]);
+  const { url, pids } = JSON.parse(line);
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 * IN_FLIGHT });
+  const call = async (method, path, body) => {
+    const answer = await exchange(agent, method, `${url}${path}`, body);
+    if (answer.status >= 300) throw new Error(`${name}: ${method} ${path}: ${answer.status}`);
+    return answer.body;
+  };
+  // Restate's server is a child of the worker; PostgreSQL is one of DBOS's.
+  const processes = () => [...new Set(Object.values(pids).flatMap(tree))];
+  return {
+    name,
+    work: (id) => run(call, id),
+    cpu: () => cpuSeconds(processes()),
+    memory: () => pssMiB(processes()),
+    stop: async () => {
+      agent.destroy();
+      child.stdin.end();
+      await exited;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+const expectDone = ({ done }) => {
+  if (done !== 3) throw new Error(`a peer did ${done} of 3 steps`);
+};
+
+const restate = async (call, id) => {
+  await call('POST', `/Mission/${id}/run/send`);
+  expectDone(await call('GET', `/restate/workflow/Mission/${id}/attach`));
+};
+const dbos = async (call, id) => expectDone(await call('POST', `/${id}`));
+
+const startOurs = async () => {
+  const product = await Product.start();
+  const total = (figures) => Object.values(figures).reduce((sum, figure) => sum + figure, 0);
+  return {
+    name: 'nexusmon',
+    work: (id) => mission(product, id),
+    cpu: () => total(product.cpu()),
+    memory: () => total(product.memory()),
+    stop: () => product.remove(),
+  };
+};
+
+const round = async (each, number, count) => {
+  const id = (kind) => (index) => each.work(`${kind}-${number}-${index}`);
+  await inFlight(WARM, IN_FLIGHT, id('warm'));
+  const single = await inFlight(SINGLE, 1, id('single'));
+  const before = each.cpu();
+  const began = performance.now();
+  await inFlight(count, IN_FLIGHT, id('many'));
+  const seconds = (performance.now() - began) / 1_000;
+  return {
+    'missions/s, 64 in flight': count / seconds,
+    'p50 one at a time, ms': quantile(single, 0.5),
+    'p99 one at a time, ms': quantile(single, 0.99),
+    'CPU per mission, ms': ((each.cpu() - before) * 1_000) / count,
+    'memory (PSS), MiB': each.memory(),
+  };
+};
+
+const median = (values) => quantile(values, 0.5);
+const cell = (value) => value.toFixed(value < 100 ? 2 : 0).padStart(10);
+
+const report = (rounds) => {
+  const names = Object.keys(rounds[0]);
+  console.log(
+    `\n${'medians, and ours as a multiple of theirs'.padEnd(34)}${names.map((name) => name.padStart(10)).join('')}`,
+  );
+  for (const figure of Object.keys(rounds[0][names[0]])) {
+    const medians = names.map((name) => median(rounds.map((each) => each[name][figure])));
+    const ratios = medians.slice(1).map((value, index) => `× ${names[index + 1]} ${(medians[0] / value).toFixed(2)}`);
+    console.log(`${figure.padEnd(34)}${medians.map(cell).join('')}   ${ratios.join(' · ')}`);
+  }
+};
+
+/** Prints each round as it ends, then the medians and ratios. Options: `--rounds N` (3), `--missions N` (2000). */
+export const comparePeers = async ({ rounds = ROUNDS, count = 2_000 }) => {
+  const packages = installed();
+  const all = [];
+  try {
+    all.push(await startOurs());
+    all.push(await startPeer('restate', packages, restate));
+    all.push(await startPeer('dbos', packages, dbos));
+    const figures = [];
+    for (let number = 1; number <= rounds; number += 1) {
+      const of_round = {};
+      for (const each of all) {
+        of_round[each.name] = await round(each, number, count);
+        console.log(JSON.stringify({ round: number, peer: each.name, ...of_round[each.name] }));
+      }
+      figures.push(of_round);
+    }
+    report(figures);
+  } finally {
+    for (const each of all) await each.stop();
+  }
+};
