@@ -3,6 +3,7 @@ import type { Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import type { z } from 'zod';
 import { contextOfSubject } from './handle.js';
+import { readReply, type JsonText } from './reply-text.js';
 import { ConnectionLost, NoResponders, RequestTimedOut, type RequestMux } from './request-mux.js';
 import { Unavailable } from './unavailable.js';
 
@@ -36,8 +37,17 @@ export class MessageClient {
 
   /** The same with a payload that is already text, and a reply as it came. */
   async raw(subject: string, payload: string, timeout_ms = REQUEST_TIMEOUT_MS): Promise<unknown> {
-    const message = await this.send(subject, payload, traceHeaders(), timeout_ms);
-    return JSON.parse(Buffer.from(message.data).toString('utf8'));
+    return JSON.parse((await this.bytes(subject, payload, timeout_ms)).toString('utf8'));
+  }
+
+  /** For whoever hands a body on without looking into it. */
+  async passing(subject: string, body: unknown, timeout_ms = REQUEST_TIMEOUT_MS): Promise<Reply<JsonText>> {
+    return readReply(await this.bytes(subject, JSON.stringify(body), timeout_ms));
+  }
+
+  private async bytes(subject: string, payload: string, timeout_ms: number): Promise<Buffer> {
+    const { data } = await this.send(subject, payload, traceHeaders(), timeout_ms);
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   }
 
   private async send(subject: string, payload: string, headers: MsgHdrs | undefined, timeout_ms: number) {

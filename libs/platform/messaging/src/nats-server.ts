@@ -19,6 +19,7 @@ import type { z } from 'zod';
 import { contextOfSubject, type HandlerExtras } from './handle.js';
 import { TRACEPARENT } from './message-client.js';
 import { Outbox } from './outbox.js';
+import { writeReply } from './reply-text.js';
 import { INTERNAL, isDependent } from './unavailable.js';
 
 /** Generous, since long polls and waiting answers count too. */
@@ -209,7 +210,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
       this.log.warn({ msg: 'a request wanted its answer outside an inbox', subject: route.subject });
       return;
     }
-    const text = JSON.stringify(reply);
+    const text = writeReply(reply);
     route.outbox.post(() => this.deliver(message, text, route));
   }
 

@@ -35,7 +35,7 @@ const routes = [
     handler: (call) => ({
       status: 201,
       body: { made: call.body, actor: call.principal.actor, sovereign: call.sovereign },
-      position: '0.1',
+      position: '0.0123456789ab.1.0',
     }),
   }),
   defineRoute({
@@ -196,7 +196,7 @@ const expectProblem = (answer: Awaited<ReturnType<typeof ask>>, status: number, 
 describe('a request', () => {
   it('reaches its handler, checked and with defaults', async () => {
     const { status, headers, document } = await post('{"name": "x"}', { 'x-operator-key': 'key' });
-    expect([status, headers.get('nexusmon-position')]).toEqual([201, '0.1']);
+    expect([status, headers.get('nexusmon-position')]).toEqual([201, '0.0123456789ab.1.0']);
     expect(document).toEqual({ made: { name: 'x', tasks: [] }, actor: 'operator:owner', sovereign: true });
   });
 

@@ -8,6 +8,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { JsonText } from '@nexusmon/messaging';
 import { beginSpan, histogram, withTraceparent, type Logger } from '@nexusmon/telemetry';
 import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -121,7 +122,7 @@ const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply, log:
 };
 
 /** The tag of a document's bytes; true when the caller has just these. */
-const isHeld = (json: string, request: FastifyRequest, reply: FastifyReply): boolean => {
+const isHeld = (json: string | Buffer, request: FastifyRequest, reply: FastifyReply): boolean => {
   const tag = hash('sha256', json, 'base64url');
   reply.header('etag', `"${tag}"`).header('cache-control', 'private, no-cache');
   return hasTag(request.headers['if-none-match'], tag);
@@ -136,7 +137,7 @@ const send = (answer: Answered, request: FastifyRequest, reply: FastifyReply): F
   if (request.method === 'HEAD' && answer.body === undefined) return reply.send(Readable.from([]));
   if (answer.body === undefined) return reply.send();
   if (answer.media_type) return reply.type(answer.media_type).send(answer.body);
-  const json = JSON.stringify(answer.body);
+  const json = answer.body instanceof JsonText ? answer.body.bytes : JSON.stringify(answer.body);
   if (answer.tagged && isHeld(json, request, reply)) return reply.status(304).send();
   return reply.type('application/json; charset=utf-8').send(json);
 };

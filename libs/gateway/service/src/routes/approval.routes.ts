@@ -34,7 +34,7 @@ const readRoutes = (services: Services): Route[] => [
     query: listApprovals,
     responses: { 200: { description: 'A page of approvals.', schema: pageOf(approvalDocument) } },
     problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
-    handler: async ({ query }) => found(await services.ask(GOVERNANCE_SUBJECTS.list, query)),
+    handler: async ({ query }) => found(await services.pass(GOVERNANCE_SUBJECTS.list, query)),
   }),
   defineRoute({
     method: 'GET',
@@ -47,7 +47,7 @@ const readRoutes = (services: Services): Route[] => [
     headers: ['If-None-Match'],
     responses: { ...answers, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => document(await services.ask(GOVERNANCE_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.pass(GOVERNANCE_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
     method: 'GET',
@@ -58,7 +58,7 @@ const readRoutes = (services: Services): Route[] => [
     query: listReviews,
     responses: { 200: { description: 'A page of reviews.', schema: pageOf(reviewDocument) } },
     problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
-    handler: async ({ query }) => found(await services.ask(GOVERNANCE_SUBJECTS.reviews, query)),
+    handler: async ({ query }) => found(await services.pass(GOVERNANCE_SUBJECTS.reviews, query)),
   }),
 ];
 

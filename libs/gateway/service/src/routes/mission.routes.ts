@@ -94,7 +94,7 @@ const readRoutes = (services: Services): Route[] => [
     query: listMissions,
     responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
     problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
-    handler: async ({ query }) => found(await services.ask(MISSION_SUBJECTS.list, query)),
+    handler: async ({ query }) => found(await services.pass(MISSION_SUBJECTS.list, query)),
   }),
   defineRoute({
     method: 'GET',
@@ -107,7 +107,7 @@ const readRoutes = (services: Services): Route[] => [
     headers: ['If-None-Match'],
     responses: { 200: { description: 'The mission.', schema: missionDocument }, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => document(await services.ask(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.pass(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
     method: 'GET',

@@ -73,6 +73,6 @@ export const olderRoutes = (services: Services, in_flight: CommandsInFlight): Ro
     query: listMissions,
     responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
     problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
-    handler: async ({ query }) => found(await services.ask(MISSION_SUBJECTS.list, query)),
+    handler: async ({ query }) => found(await services.pass(MISSION_SUBJECTS.list, query)),
   }),
 ];

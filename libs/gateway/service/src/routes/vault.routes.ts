@@ -130,7 +130,7 @@ const listRoutes = (services: Services): Route[] => [
     query: listArtifacts,
     responses: { 200: { description: 'A page of artifacts.', schema: pageOf(artifactDocument) } },
     problems: LIST_PROBLEMS,
-    handler: async ({ query }) => found(await services.ask(VAULT_SUBJECTS.list, query)),
+    handler: async ({ query }) => found(await services.pass(VAULT_SUBJECTS.list, query)),
   }),
   defineRoute({
     method: 'GET',
@@ -158,7 +158,7 @@ const readRoutes = (services: Services): Route[] => [
     headers: ['If-None-Match'],
     responses: { 200: { description: 'The artifact.', schema: artifactDocument }, 304: UNCHANGED },
     problems: ['malformed-position', 'position-not-reached'],
-    handler: async (call) => document(await services.ask(VAULT_SUBJECTS.get, { ...call.params, ...call.query })),
+    handler: async (call) => document(await services.pass(VAULT_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   contentRoute(services),
   defineRoute({
