@@ -12,7 +12,8 @@
 //       and stops. An event of unknown version is none: it was written by newer code.
 //   F6. A process that writes all there is to write feeds itself: its event logs tell of each commit as it is
 //       acknowledged, and the stream is only asked now and then whether somebody else has written. As soon as a
-//       sequence is missing, the stream is read again, from exactly there.
+//       sequence is missing, the stream is read again, from exactly there. What the stream makes of a commit after its
+//       acknowledgement is then no business of the feed: the scrub sees it, which goes on from where it ended.
 
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';

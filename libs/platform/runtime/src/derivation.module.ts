@@ -21,6 +21,9 @@ import { Health } from './health.js';
 import { LogScrub } from './log-scrub.js';
 import { DECIDING, ProcessRegistry } from './registry.js';
 
+/** What a process has written and not read back is looked at this often. */
+const SCRUB_GOES_ON_AFTER_MS = 60_000;
+
 /** The connection of the user who may read the log and append nothing. */
 abstract class ReaderNats {
   abstract readonly connection: NatsConnection;
@@ -62,8 +65,9 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
     this.health.addDetail('position', () => this.feed.position());
     this.health.addDetail('scrub', () => this.scrub.state);
     const here = new Set(this.registry.deciders.map(({ context }) => context));
-    this.projections.start({ writes_all: DECIDING.every((context) => here.has(context)) });
-    this.scrub.start();
+    const writes_all = DECIDING.every((context) => here.has(context));
+    this.projections.start({ writes_all });
+    this.scrub.start(writes_all ? { go_on_after_ms: SCRUB_GOES_ON_AFTER_MS } : {});
   }
 
   /** V3 */
