@@ -637,7 +637,13 @@ describe('a mission', () => {
     type Projection = Readonly<{
       name: string;
       halted?: string;
-      rebuild?: Readonly<{ status: string; swapped: boolean; reason?: string; live_digest?: string }>;
+      rebuild?: Readonly<{
+        rebuild_id: string;
+        status: string;
+        swapped: boolean;
+        reason?: string;
+        live_digest?: string;
+      }>;
     }>;
     const PROJECTIONS = '/v1/system/projections';
     const read = async (name: string) => (await operator.get<Projection>(`${PROJECTIONS}/${name}`)).body;
@@ -675,6 +681,22 @@ describe('a mission', () => {
         return list.body.data[0]?.mission_id === seen.mission_id;
       });
     }, 120_000);
+
+    it('once for one Idempotency-Key, however much has been rebuilt since', async () => {
+      const path = `${PROJECTIONS}/governance.review/rebuild`;
+      const headers = { 'idempotency-key': 'rebuild-once' };
+      const ask = (body: object) => operator.post<Projection & Problem>(path, body, headers);
+      const first = await ask({ check: true });
+      await eventually(async () => (await read('governance.review')).rebuild?.status !== 'running');
+      const later = await rebuilt('governance.review');
+      const again = await ask({ check: true });
+      expect([first.status, again.status]).toEqual([202, 202]);
+      expect(again.body.rebuild?.rebuild_id).toBe(first.body.rebuild?.rebuild_id);
+      expect(again.body.rebuild).toMatchObject({ status: 'equal', swapped: false });
+      expect((await read('governance.review')).rebuild?.rebuild_id).toBe(later.rebuild?.rebuild_id);
+      const other = await ask({ check: false });
+      expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
+    });
 
     it('on request for a check alone, and not for what there is not', async () => {
       expect((await rebuilt('governance.review', { check: true })).rebuild).toMatchObject({ swapped: false });

@@ -4682,6 +4682,12 @@ export type GetV1SystemProjectionsProjectionResponse = GetV1SystemProjectionsPro
 
 export type PostV1SystemProjectionsProjectionRebuildData = {
     body?: RebuildRequest;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         projection: string;
     };
@@ -4707,7 +4713,7 @@ export type PostV1SystemProjectionsProjectionRebuildErrors = {
      */
     404: Problem;
     /**
-     * rebuild-running
+     * rebuild-running, request-in-flight
      */
     409: Problem;
     /**
@@ -4719,7 +4725,7 @@ export type PostV1SystemProjectionsProjectionRebuildErrors = {
      */
     415: Problem;
     /**
-     * schema-violated
+     * idempotency-key-reused, schema-violated
      */
     422: Problem;
     /**

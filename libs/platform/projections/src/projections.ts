@@ -1,6 +1,6 @@
 // Projections: all that one process derives from the log. Injectable: the class is its own token.
 
-import { decodePosition, type Checkpoint, type Position } from '@nexusmon/event-log';
+import { decodePosition, newId, type Checkpoint, type Position } from '@nexusmon/event-log';
 import type { Refusal } from '@nexusmon/shared-contract';
 import type { Logger } from '@nexusmon/telemetry';
 import { ClockLoop, type Clock } from './clock-loop.js';
@@ -11,7 +11,7 @@ import type { Projection } from './projection.js';
 import { ReactorRunner, type Reactor } from './reactor.js';
 import type { ProjectionDocument } from './rebuild.document.js';
 import { Rebuild } from './rebuild.js';
-import { readRebuilds } from './rebuilds.js';
+import { readRebuild, readRebuilds } from './rebuilds.js';
 
 /** What API.md allows a read to wait. */
 export const POSITION_WAIT_MS = 5_000;
@@ -116,16 +116,26 @@ export class Projections {
     });
   }
 
-  /** Begins to build a projection again; `undefined` where there is none of that name, `running` where one is at it. */
-  async rebuild(name: string, check: boolean): Promise<ProjectionDocument | 'running' | undefined> {
+  /**
+   * Begins to build a projection again; `undefined` where there is none of that name, `running` where one is at it. One
+   * that has begun before is answered as it is now; `reused` where its id was that of another request.
+   */
+  async rebuild(
+    name: string,
+    check: boolean,
+    rebuild_id = newId('rbd'),
+  ): Promise<ProjectionDocument | 'running' | 'reused' | undefined> {
     const runner = this.projections.get(name);
     if (!runner) return undefined;
     const { projection, database } = runner;
+    const { context } = projection;
+    const known = await readRebuild(database, context, rebuild_id);
+    if (known) return known.check === check ? { name, context, ...runner.health(), rebuild: known } : 'reused';
     const before = this.rebuilds.get(name);
     if (before && !before.rebuild.ending) return 'running';
     await before?.ended;
     if (this.rebuilds.has(name)) return 'running';
-    const rebuild = new Rebuild({ projection, database, feed: this.feed, log: this.log, check });
+    const rebuild = new Rebuild({ projection, database, feed: this.feed, log: this.log, check, rebuild_id });
     const begun = this.begin(rebuild, runner);
     const ended = begun
       .then((started) => started?.ended)
@@ -137,7 +147,7 @@ export class Projections {
     this.rebuilds.set(name, { rebuild, ended });
     const started = await begun;
     if (!started) return 'running';
-    return { name, context: projection.context, ...runner.health(), rebuild: started.document };
+    return { name, context, ...runner.health(), rebuild: started.document };
   }
 
   /** Undefined where another process is at it. */

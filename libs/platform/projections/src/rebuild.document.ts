@@ -53,4 +53,9 @@ export type ProjectionDocument = z.infer<typeof projectionDocument>;
 
 export const projectionName = z.string().regex(/^[a-z]+\.[a-z_]+$/);
 export const listProjections = z.strictObject({ name: projectionName.optional() });
-export const rebuildProjection = z.strictObject({ name: projectionName, check: z.boolean() });
+export const rebuildProjection = z.strictObject({
+  name: projectionName,
+  check: z.boolean(),
+  /** Names the rebuild: asked for again, it is the same one. */
+  rebuild_id: z.string(),
+});

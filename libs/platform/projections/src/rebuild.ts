@@ -47,6 +47,8 @@ export type RebuildOptions = Readonly<{
   log: Logger;
   /** Compare only. */
   check: boolean;
+  /** Of whoever asks again for the same one. */
+  rebuild_id?: string;
 }>;
 
 type Proof = Readonly<{ position: Position; tables: readonly RebuiltTable[] }>;
@@ -67,7 +69,7 @@ const isLocked = (error: unknown): boolean =>
   (error.code === LOCK_NOT_AVAILABLE || error.code === DEADLOCK);
 
 export class Rebuild {
-  readonly rebuild_id = newId('rbd');
+  readonly rebuild_id: string;
   private readonly projection: Projection;
   private readonly interest: Interest;
   private readonly checkpoints: Checkpoints;
@@ -81,7 +83,8 @@ export class Rebuild {
   private telling: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: RebuildOptions) {
-    const { projection, check } = options;
+    const { projection, check, rebuild_id = newId('rbd') } = options;
+    this.rebuild_id = rebuild_id;
     this.projection = projection.plain ?? projection;
     this.interest = new Interest(projection.reads, projection.events);
     this.checkpoints = new Checkpoints(projection.context, projection.name);
@@ -126,6 +129,11 @@ export class Rebuild {
     await this.calmly(() =>
       database.transaction(async (sql) => {
         await sql.query(`set local lock_timeout = ${LOCK_MS}`);
+        await sql.query(
+          `insert into ${context}.rebuild_past (rebuild_id, name, document)
+           select rebuild_id, name, document from ${context}.rebuild where name = $1 on conflict do nothing`,
+          [name],
+        );
         await sql.query(
           `insert into ${context}.rebuild (name, rebuild_id, document) values ($1, $2, $3)
            on conflict (name) do update set rebuild_id = excluded.rebuild_id, document = excluded.document`,

@@ -6,18 +6,31 @@ const SILENT_SECONDS_MAX = 10;
 
 type RebuildRow = { name: string; document: RebuildDocument; silent: boolean };
 
+const toldOf = ({ document, silent }: RebuildRow): RebuildDocument =>
+  silent && document.status === 'running'
+    ? { ...document, status: 'failed', reason: 'it has not been heard of: its process may have ended' }
+    : document;
+
 /** What was last told of each projection's rebuild, whichever process runs it. */
 export const readRebuilds = async (sql: Sql, context: string): Promise<ReadonlyMap<string, RebuildDocument>> => {
   const { rows } = await sql.query<RebuildRow>(
     `select name, document, told_at < now() - $1 * interval '1 second' as silent from ${context}.rebuild`,
     [SILENT_SECONDS_MAX],
   );
-  return new Map(
-    rows.map(({ name, document, silent }) => [
-      name,
-      silent && document.status === 'running'
-        ? { ...document, status: 'failed', reason: 'it has not been heard of: its process may have ended' }
-        : document,
-    ]),
+  return new Map(rows.map((row) => [row.name, toldOf(row)]));
+};
+
+/** The one of this id, however long ago. */
+export const readRebuild = async (
+  sql: Sql,
+  context: string,
+  rebuild_id: string,
+): Promise<RebuildDocument | undefined> => {
+  const { rows } = await sql.query<RebuildRow>(
+    `select name, document, told_at < now() - $1 * interval '1 second' as silent from ${context}.rebuild
+     where rebuild_id = $2
+     union all select name, document, true from ${context}.rebuild_past where rebuild_id = $2`,
+    [SILENT_SECONDS_MAX, rebuild_id],
   );
+  return rows[0] && toldOf(rows[0]);
 };

@@ -15,7 +15,7 @@ export const shadowSchema = (schema: string): string => `${schema}_shadow`;
 export const oldSchema = (schema: string): string => `${schema}_old`;
 
 /** Not derived by a projection. */
-const KEPT = ['checkpoint', 'rebuild', 'migration'].map((name) => `'${name}'`).join(', ');
+const KEPT = ['checkpoint', 'rebuild', 'rebuild_past', 'migration'].map((name) => `'${name}'`).join(', ');
 
 /** `one` is the loop's table in every function. */
 const forEach = (schema: string, name: string, body: string): string => `
@@ -74,6 +74,7 @@ create table if not exists ${schema}.rebuild (
   document jsonb not null,
   told_at timestamptz not null default now()
 );
+create table if not exists ${schema}.rebuild_past (rebuild_id text primary key, name text not null, document jsonb not null);
 ${forEach(schema, 'shadow_begin', begin(schema, shadow, old))}
 ${forEach(schema, 'shadow_index', index(schema, shadow))}
 ${forEach(schema, 'shadow_swap', swap(schema, shadow, old))}

@@ -19,10 +19,12 @@ export const projectionHandlerOf = (context: Context): Type => {
     }
 
     @Handle(`cmd.${context}.rebuild`, rebuildProjection)
-    async rebuild({ name, check }: z.infer<typeof rebuildProjection>): Promise<Reply<ProjectionDocument>> {
+    async rebuild({ name, check, rebuild_id }: z.infer<typeof rebuildProjection>): Promise<Reply<ProjectionDocument>> {
       const own = name.startsWith(`${context}.`);
-      const begun = own ? await this.projections.rebuild(name, check) : undefined;
+      const begun = own ? await this.projections.rebuild(name, check, rebuild_id) : undefined;
       if (begun === 'running') return refused({ code: 'rebuild-running', detail: `${name} is being rebuilt already` });
+      if (begun === 'reused')
+        return refused({ code: 'idempotency-key-reused', detail: 'this Idempotency-Key stands for another request' });
       if (!begun) return refused({ code: 'projection-not-found', detail: `there is no projection ${name}` });
       return { kind: 'done', changed: true, position: '', body: begun };
     }

@@ -1,5 +1,6 @@
 import { projectionDocument, projectionName, type ProjectionDocument, rebuildProjection } from '@nexusmon/projections';
 import { z } from 'zod';
+import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { problem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
@@ -50,7 +51,7 @@ const readRoute = (services: Services): Route =>
     },
   });
 
-const rebuildRoute = (services: Services): Route =>
+const rebuildRoute = (services: Services, in_flight: CommandsInFlight): Route =>
   defineRoute({
     method: 'POST',
     path: `${PROJECTIONS}/{projection}/rebuild`,
@@ -59,16 +60,22 @@ const rebuildRoute = (services: Services): Route =>
     policy: { access: 'operator' },
     params,
     body: z.strictObject({ check: rebuildProjection.shape.check.default(false) }).meta({ id: 'RebuildRequest' }),
+    headers: ['Idempotency-Key'],
     responses: { 202: { description: 'The projection; its rebuild has begun.', schema: projectionDocument } },
     problems: ['rebuild-running'],
-    handler: async ({ params: { projection: name }, body: { check } }) => ({
-      ...found(await services.ask<ProjectionDocument>(`cmd.${contextOf(name)}.rebuild`, { name, check })),
-      status: 202,
-    }),
+    handler: async (call) => {
+      const { projection: name } = call.params;
+      const command = commandOf(call, 'projection.rebuild', name);
+      const request = { name, ...call.body, rebuild_id: command.idOf('rbd') };
+      return in_flight.run(command, async () => ({
+        ...found(await services.ask<ProjectionDocument>(`cmd.${contextOf(name)}.rebuild`, request)),
+        status: 202,
+      }));
+    },
   });
 
-export const projectionRoutes = (services: Services): Route[] => [
+export const projectionRoutes = (services: Services, in_flight: CommandsInFlight): Route[] => [
   listRoute(services),
   readRoute(services),
-  rebuildRoute(services),
+  rebuildRoute(services, in_flight),
 ];

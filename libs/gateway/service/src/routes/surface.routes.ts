@@ -51,7 +51,7 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),
       ...uiRoutes(services, health),
-      ...projectionRoutes(services),
+      ...projectionRoutes(services, in_flight),
     ],
     version,
   );
