@@ -2,7 +2,7 @@
 // they are up to date.
 //
 //   G1. No gateway runs for it: the document is made from the list of routes that the gateway serves.
-//   G2. What is generated is types, and one table of the routes. The code that sends requests is written by hand
+//   G2. What is generated is types, and one table of the routes' types. The code that sends requests is written by hand
 //       (docs/adr/0011-client.md).
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -50,10 +50,9 @@ const typeName = (types, operation_id) => {
 const operationsOf = ({ paths }, types) =>
   Object.entries(paths)
     .flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, { operationId, parameters = [] }]) => ({
+      Object.entries(methods).map(([method, { operationId }]) => ({
         key: `${method.toUpperCase()} ${path}`,
         name: typeName(types, operationId),
-        min_position: parameters.some(({ name }) => name === 'min_position'),
       })),
     )
     .sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -65,11 +64,6 @@ import type * as types from './types.gen.js';
 export interface Operations {
 ${operations.map(({ key, name }) => `  '${key}': { data: types.${name}Data; responses: types.${name}Responses };`).join('\n')}
 }
-
-/** What of an operation must be known when it is called. */
-export const OPERATIONS: Readonly<Record<keyof Operations, Readonly<{ min_position: boolean }>>> = {
-${operations.map(({ key, min_position }) => `  '${key}': { min_position: ${min_position} },`).join('\n')}
-};
 `;
 
 /** Every generated file by its path, as it should be. */

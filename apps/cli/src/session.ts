@@ -5,7 +5,7 @@ import { readCommandLine, type CommandLineEnvironment } from '@nexusmon/config';
 import { credentialOf } from './credential.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { Ended } from './fault.js';
-import { Gateway, LastWrite } from './gateway.js';
+import { Gateway } from './gateway.js';
 import { operatorKeyFrom } from './operator-key.js';
 import { Output } from './output.js';
 import { findPlace, type Place } from './place.js';
@@ -74,7 +74,7 @@ export class Run {
     const farewell = () =>
       new NexusmonClient({ url: place.url, headers, signal: AbortSignal.timeout(FAREWELL_MS_MAX) });
     const credential = credentialOf({ client, farewell, place, operatorKey, token: environment.token });
-    this.opened = new Gateway({ client, credential, last_write: new LastWrite(place), operatorKey });
+    this.opened = new Gateway({ client, credential, operatorKey });
     return this.opened;
   }
 

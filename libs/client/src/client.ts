@@ -3,7 +3,7 @@
 //   C1. One call is one request. Nothing is sent twice by itself: only the caller knows whether that is safe.
 //   C2. What is no success is thrown: `ApiProblem` with the gateway's document, or `Unreachable` when there is none.
 
-import { OPERATIONS, type Operations } from './generated/operations.gen.js';
+import type { Operations } from './generated/operations.gen.js';
 import type { Problem } from './generated/types.gen.js';
 
 export type Operation = keyof Operations;
@@ -114,9 +114,6 @@ const refusalOf = async (response: Response): Promise<Error> => {
   return new Unreachable(`${url} answered ${status} without saying why: it is not a NEXUSMON gateway`);
 };
 
-/** The operation waits, when asked, until its view has a position. */
-export const waitsForPosition = (operation: Operation): boolean => OPERATIONS[operation].min_position;
-
 export class NexusmonClient {
   constructor(private readonly options: NexusmonClientOptions) {}
 
@@ -125,7 +122,8 @@ export class NexusmonClient {
     const text = await response.text();
     const is_json = response.headers.get('content-type')?.includes('json') === true;
     const body = (is_json ? JSON.parse(text) : text) as Body<Name>;
-    return { status: response.status, body, headers: response.headers, position: positionOf(response) };
+    const { status, headers } = response;
+    return { status, body, headers, position: headers.get('nexusmon-position') ?? undefined };
   }
 
   /** The response as it comes: bytes of an artifact, or a stream of events. */
@@ -156,6 +154,3 @@ export class NexusmonClient {
     throw await refusalOf(response);
   }
 }
-
-export const positionOf = (response: Response): string | undefined =>
-  response.headers.get('nexusmon-position') ?? undefined;

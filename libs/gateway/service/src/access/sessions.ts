@@ -64,7 +64,7 @@ export class Sessions {
     const { session_id, expires_at_ms, position } = await this.begin(this.bindingOf(request), now_ms);
     const token = await this.options.tokens.issue({ session_id, account: ACCOUNT, expires_at_ms }, now_ms);
     const cookie = this.cookie(request, token, Math.floor((expires_at_ms - now_ms) / 1_000));
-    return { token, expires_at: new Date(expires_at_ms).toISOString(), cookie, position, session_id };
+    return { token, expires_at: new Date(expires_at_ms).toISOString(), cookie, position, account: ACCOUNT };
   }
 
   private async begin(binding: Binding, now_ms: number): Promise<Begun> {

@@ -12,30 +12,30 @@ describe('own writes', () => {
     writes = new OwnWrites(() => now);
   });
 
-  it('are the latest of a credential, in every stream', () => {
-    writes.note('ses_a', at(7));
-    writes.note('ses_a', at(3, 1));
-    writes.note('ses_a', at(5));
-    expect(writes.floor('ses_a')).toBe(`${at(7)}~${at(3, 1)}`);
+  it('are the latest of an account, in every stream', () => {
+    writes.note('operator:a', at(7));
+    writes.note('operator:a', at(3, 1));
+    writes.note('operator:a', at(5));
+    expect(writes.floor('operator:a')).toBe(`${at(7)}~${at(3, 1)}`);
   });
 
   it('are those of nobody else', () => {
-    writes.note('ses_a', at(7));
-    expect(writes.floor('ses_b')).toBeUndefined();
+    writes.note('operator:a', at(7));
+    expect(writes.floor('token:b')).toBeUndefined();
   });
 
   it('are forgotten after a while, each by itself', () => {
-    writes.note('ses_a', at(7));
+    writes.note('operator:a', at(7));
     now = REMEMBERED_MS - 1;
-    expect(writes.floor('ses_a')).toBe(at(7));
-    writes.note('ses_b', at(8));
+    expect(writes.floor('operator:a')).toBe(at(7));
+    writes.note('token:b', at(8));
     now = REMEMBERED_MS;
-    expect([writes.floor('ses_a'), writes.floor('ses_b')]).toEqual([undefined, at(8)]);
-    writes.note('ses_a', at(9, 1));
-    expect(writes.floor('ses_a')).toBe(at(9, 1));
+    expect([writes.floor('operator:a'), writes.floor('token:b')]).toEqual([undefined, at(8)]);
+    writes.note('operator:a', at(9, 1));
+    expect(writes.floor('operator:a')).toBe(at(9, 1));
   });
 
   it('have a position', () => {
-    expect(() => writes.note('ses_a', 'nonsense')).toThrow('nonsense is not a position');
+    expect(() => writes.note('operator:a', 'nonsense')).toThrow('nonsense is not a position');
   });
 });

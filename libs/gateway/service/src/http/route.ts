@@ -42,7 +42,7 @@ export type Answered = Readonly<{
   tagged?: boolean;
   /** Where the log stood when this was true. */
   position?: string;
-  /** The credential that reads this write as its own, where the request came with none. */
+  /** The account that reads this write as its own, where the request came with no credential. */
   written_by?: string;
 }>;
 /** The handler has taken the connection and ends it by itself. */

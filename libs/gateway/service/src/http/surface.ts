@@ -195,18 +195,18 @@ const sayDeprecated = (reply: FastifyReply, { since, successor }: Deprecated): v
     .header('link', `<${successor}>; rel="successor-version"`);
 };
 
-/** A read that could wait for a position, and names none, waits for what its credential has written. */
+/** A read that could wait for a position, and names none, waits for what its account has written. */
 const afterOwnWrites = (route: Route, validated: Validated, request: FastifyRequest, own: OwnWrites): Validated => {
   const principal = request.exchange?.principal;
   if (!principal || !route.query?.shape['min_position']) return validated;
   const query = validated.query as Readonly<{ min_position?: string }>;
-  const min_position = query.min_position ?? own.floor(principal.credential_id);
+  const min_position = query.min_position ?? own.floor(principal.actor);
   return min_position === undefined ? validated : { ...validated, query: { ...query, min_position } };
 };
 
 const noteWrite = (route: Route, answer: Answered, request: FastifyRequest, own: OwnWrites): void => {
-  const credential_id = request.exchange?.principal?.credential_id ?? answer.written_by;
-  if (route.method !== 'GET' && credential_id && answer.position) own.note(credential_id, answer.position);
+  const account = request.exchange?.principal?.actor ?? answer.written_by;
+  if (route.method !== 'GET' && account && answer.position) own.note(account, answer.position);
 };
 
 const mount = (http: FastifyInstance, route: Route, { admission }: SurfaceOptions, own: OwnWrites): void => {

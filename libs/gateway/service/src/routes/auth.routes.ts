@@ -54,9 +54,9 @@ export const authRoutes = (sessions: Sessions, list: AccessLists['sessions']): R
     responses: { 200: { description: 'The token, which is shown once, also as a cookie.', schema: loggedIn } },
     problems: ['operator-key-invalid', 'locked-out', 'origin-refused', 'log-read-only'],
     handler: async ({ body, request }) => {
-      const { token, expires_at, cookie, position, session_id } = await sessions.open(request, body.operator_key);
+      const { token, expires_at, cookie, position, account } = await sessions.open(request, body.operator_key);
       const headers = { 'set-cookie': cookie };
-      return { status: 200, body: { token, expires_at }, ...at(position), written_by: session_id, headers };
+      return { status: 200, body: { token, expires_at }, ...at(position), written_by: account, headers };
     },
   }),
   defineRoute({
