@@ -78,7 +78,7 @@ export const startNats = async (options: NatsOptions): Promise<Component> => {
     args: ['--config', config_file],
     // Its garbage collector would let the heap double before it looks. A limit would be cheaper while the log is small,
     // and would have it collect without end once what it holds of a large log has come near.
-    env: { GOGC: '75' },
+    env: { GOGC: '30' },
     cwd: data_dir,
     log_file,
   });

@@ -29,7 +29,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   password_encryption: 'scram-sha-256',
   fsync: 'on',
   full_page_writes: 'on',
-  shared_buffers: '32MB',
+  // What does not fit lies in the system's own cache, which gives way to others.
+  shared_buffers: '16MB',
   // Nothing is replicated, and the data is small enough to be read by whoever asks for it: no processes for either.
   wal_level: 'minimal',
   max_wal_senders: '0',

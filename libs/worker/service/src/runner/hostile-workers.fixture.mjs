@@ -1,5 +1,6 @@
 // Workers that do everything a worker must not do. Loaded by specs through NEXUSMON_WORKER_MODULES, never by a release.
 
+import { getHeapStatistics } from 'node:v8';
 import { z } from 'zod';
 
 const worker = (name, execute, more = {}) => ({
@@ -128,6 +129,7 @@ export const workers = [
     };
     return 'harmless';
   }),
+  worker('hostile.reads_heap_limit', async () => ({ bytes: getHeapStatistics().heap_size_limit })),
   worker('hostile.reads_environment', async () => ({ names: Object.keys(process.env) })),
   worker('hostile.prints', async () => {
     process.stdout.write('printed by a worker\n');

@@ -2,6 +2,7 @@
 // thread-pool.ts (L) and plain-json.ts (J).
 
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ThreadOutcome } from './thread.js';
 import { ThreadPool, type PoolOptions } from './thread-pool.js';
@@ -72,6 +73,19 @@ describe('a thread pool', () => {
 
   it('shows a worker no environment but PATH (D4)', () =>
     expect(run('hostile.reads_environment')).resolves.toEqual({ kind: 'output', text: '{"names":["PATH"]}' }));
+
+  it('gives a worker a small young generation, whatever the process has', async () => {
+    setFlagsFromString('--max-semi-space-size=64');
+    const small = new ThreadPool(OPTIONS);
+    try {
+      const outcome = await begin('hostile.reads_heap_limit', null, 20_000, small).outcome;
+      const { bytes } = JSON.parse(outcome.kind === 'output' ? outcome.text : '{}') as { bytes: number };
+      expect(bytes / MEGABYTE).toBeGreaterThan(OPTIONS.heap_mb_max);
+      expect(bytes / MEGABYTE).toBeLessThan(OPTIONS.heap_mb_max + 16);
+    } finally {
+      small.close();
+    }
+  });
 
   it('passes nothing on of what a worker prints (D4)', () =>
     expect(run('hostile.prints')).resolves.toEqual({ kind: 'output', text: '"printed"' }));

@@ -10,8 +10,11 @@
 import { taskFault } from './fault.js';
 import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
 
-/** Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. */
-const START_AFTER_MS = 50;
+/**
+ * Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. On a
+ * machine with much else to do a short task takes a good part of it, for all it needs is a turn of the processor.
+ */
+const START_AFTER_MS = 150;
 const GROWTH_CHECK_MS = 5;
 /** A thread that is not the last ends when it had nothing to do for this long. */
 const IDLE_MS = 10_000;
@@ -104,6 +107,7 @@ export class ThreadPool {
     const [first] = this.waiting;
     if (!first || this.growth) return;
     const grow = () => {
+      if (this.closed) return;
       this.growth = undefined;
       const [next] = this.waiting;
       if (next && performance.now() - next.since_ms >= START_AFTER_MS && this.mayGrow()) {
@@ -114,7 +118,9 @@ export class ThreadPool {
         this.giveUp(performance.now() - (this.options.wait_ms ?? WAIT_MS));
       this.dispatch();
     };
-    this.growth = setTimeout(grow, Math.max(GROWTH_CHECK_MS, first.since_ms + START_AFTER_MS - performance.now()));
+    // After a turn in which threads are heard: a pause of the collector would have made all of them look busy.
+    const heard = () => setImmediate(grow);
+    this.growth = setTimeout(heard, Math.max(GROWTH_CHECK_MS, first.since_ms + START_AFTER_MS - performance.now()));
   }
 
   /** Those who have waited since before then, in the order in which they came. */

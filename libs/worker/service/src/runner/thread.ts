@@ -7,6 +7,7 @@
 //   D4. A worker finds no environment there but PATH, and may print: its lines are counted, not passed on.
 
 import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
 import { Worker, type ResourceLimits } from 'node:worker_threads';
 import type { TaskError } from '@nexusmon/worker-contract';
 import { taskFault } from './fault.js';
@@ -17,7 +18,9 @@ const ENTRY = new URL('../../dist/runner/worker-thread.js', import.meta.url);
 
 /** How long a worker has to end by itself once it was told to stop. */
 export const STOP_GRACE_MS = 2_000;
-const YOUNG_GENERATION_MB_MAX = 16;
+const YOUNG_GENERATION_MB_MAX = 4;
+/** What the process was given for its own heap would be taken for those of its threads, whatever they ask for. */
+const NO_COMMON_YOUNG_GENERATION = '--max-semi-space-size=0';
 const STACK_MB = 4;
 /** Memory outside the heap (buffers) has no limit of its own: it is looked at this often while a task runs. */
 const MEMORY_CHECK_MS = 500;
@@ -83,6 +86,7 @@ export class Thread {
       maxYoungGenerationSizeMb: YOUNG_GENERATION_MB_MAX,
       stackSizeMb: STACK_MB,
     };
+    setFlagsFromString(NO_COMMON_YOUNG_GENERATION);
     this.worker = new Worker(ENTRY, {
       workerData: { modules, allowed_roots, forbidden_roots } satisfies ThreadSetup,
       env: { PATH: path },
