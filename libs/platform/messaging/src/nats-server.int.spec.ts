@@ -9,7 +9,8 @@ import { connectNats, inboxPrefixOf } from './connect.js';
 import { contextOfSubject, Handle, registeredSubjects } from './handle.js';
 import { MessageClient } from './message-client.js';
 import { NatsServer } from './nats-server.js';
-import { RequestMux } from './request-mux.js';
+import { RequestMux, RequestNotPermitted } from './request-mux.js';
+import { Unavailable } from './unavailable.js';
 
 const servers = await testServers();
 const config = readConfig({ NATS_URL: servers.nats_url, NEXUSMON_SECRETS: servers.secrets_dir });
@@ -101,6 +102,120 @@ describe('the server of requests', () => {
       server.listen(resolve);
     });
     expect(await listening).toMatchObject({ message: 'qry.vault.spec: this process is not vault' });
+  });
+});
+
+describe('a request within the process (N5)', () => {
+  const hereTo = (server: NatsServer, asker = 'access') =>
+    new MessageClient(new RequestMux(access, inboxPrefixOf('gateway')), (subject, body, take) =>
+      server.ask(asker, subject, body, take),
+    );
+
+  it('is answered without the wire', async () => {
+    const server = await listen(async (request) => done(request));
+    const before = vault.stats().inMsgs;
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => hereTo(server).request('qry.vault.spec', { index })),
+    );
+    expect(replies).toMatchObject(replies.map((_, index) => ({ body: { index } })));
+    expect(vault.stats().inMsgs).toBe(before);
+  });
+
+  it('is refused to a context that may not ask that, as nats-server would', async () => {
+    let asked = 0;
+    const server = await listen(async () => done((asked += 1)));
+    for (const asker of ['governance', 'evolution', 'vault', 'nobody', 'toString'])
+      await expect(hereTo(server, asker).request('qry.vault.spec', {})).rejects.toThrow(RequestNotPermitted);
+    expect(asked).toBe(0);
+    expect(await hereTo(server, 'worker').request('qry.vault.spec', {})).toMatchObject({ body: 1 });
+  });
+
+  it('is checked as one from elsewhere is', async () => {
+    const server = await listen(async (request) => done(request));
+    const here = hereTo(server);
+    for (const body of ['text', { note: '\u0000' }, undefined, JSON.parse('{"__proto__":{"x":1}}')])
+      expect(await here.request('qry.vault.spec', body)).toMatchObject({
+        kind: 'refused',
+        refusal: { code: 'invalid' },
+      });
+    expect(await here.request('qry.vault.spec', { at: new Date(0), none: undefined })).toMatchObject({
+      body: { at: '1970-01-01T00:00:00.000Z' },
+    });
+  });
+
+  it('shares nothing with the answer, and the answer nothing with who gave it', async () => {
+    const own = { list: [1] };
+    const server = await listen(async (request) => {
+      (request as { list: number[] }).list.push(2);
+      return done(own);
+    });
+    const sent = { list: [0] };
+    const reply = await hereTo(server).request<typeof own>('qry.vault.spec', sent);
+    if (reply.kind === 'done') reply.body.list.push(3);
+    expect([sent, own]).toEqual([{ list: [0] }, { list: [1] }]);
+  });
+
+  it('hands a body on as text, as one over NATS does', async () => {
+    const server = await listen(async () => done({ at: new Date(0), none: undefined, list: [1] }));
+    const [here, wired] = [
+      await hereTo(server).passing('qry.vault.spec', {}),
+      await client.passing('qry.vault.spec', {}),
+    ];
+    const text = (reply: typeof here) => (reply.kind === 'done' ? reply.body.bytes.toString('utf8') : reply.kind);
+    expect(text(here)).toBe('{"at":"1970-01-01T00:00:00.000Z","list":[1]}');
+    expect([text(wired), Object.keys(wired)]).toEqual([text(here), Object.keys(here)]);
+  });
+
+  it('counts among those that are worked on at once (N3)', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const server = await listen(async () => released.then(() => done('late')), 1);
+    const first = hereTo(server).request('qry.vault.spec', {});
+    expect(await hereTo(server).request('qry.vault.spec', {})).toMatchObject({ kind: 'unavailable' });
+    expect(await ask()).toMatchObject({ kind: 'unavailable' });
+    release();
+    expect(await first).toMatchObject({ body: 'late' });
+    expect(server.size).toBe(0);
+  });
+
+  it('tells of a fault no more than one over NATS does', async () => {
+    const server = await listen(async () => Promise.reject(new Error('secret detail')));
+    const reply = await hereTo(server).request('qry.vault.spec', {});
+    expect(reply).toMatchObject({ kind: 'unavailable', unavailable: { dependency: 'internal' } });
+    expect(JSON.stringify(reply)).not.toContain('secret');
+  });
+
+  it('goes on in the trace of whoever asked', async () => {
+    const server = await listen(async () => done(traceparent()));
+    const header = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+    const reply = await withRemoteSpan(header, 'spec', {}, () => hereTo(server).request('qry.vault.spec', {}));
+    expect(reply).toMatchObject({ body: expect.stringContaining('0af7651916cd43dd8448eb211c80319c') });
+  });
+
+  it('is waited for by a drain, and goes over NATS once the intake has ended (N4)', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const server = await listen(async (request) => {
+      if ((request as { slow?: boolean }).slow) await released;
+      return done('taken');
+    });
+    const taken = hereTo(server).request('qry.vault.spec', { slow: true });
+    const drained = server.drain().then(() => 'drained');
+    expect(server.ask('access', 'qry.vault.spec', {}, (reply) => reply)).toBeUndefined();
+    const asked = () => hereTo(server).request('qry.vault.spec', {});
+    for (let answering = true; answering;)
+      answering = await asked().then(
+        () => true,
+        (error: unknown) => !(error instanceof Unavailable),
+      );
+    expect(server.size).toBe(1);
+    release();
+    expect(await Promise.all([taken, drained])).toMatchObject([{ body: 'taken' }, 'drained']);
+  });
+
+  it('is given up in time', async () => {
+    const server = await listen(() => new Promise(() => undefined));
+    const request = hereTo(server).request('qry.vault.spec', {}, { timeout_ms: 50 });
+    await expect(request).rejects.toMatchObject({ name: 'Unavailable', dependency: 'vault' });
+    opened.length = 0; // It would wait for the request that never ends.
   });
 });
 

@@ -8,19 +8,25 @@
 //   N2. No message ends the loop: what is not JSON, not keepable or not of the schema is a refusal.
 //   N3. At most `REQUESTS_MAX` requests of a context are worked on at once; the next is told to come again.
 //   N4. Draining stops the intake, then waits for what was taken; only then may connections close.
+//   N5. Who asks from within this process is answered here, without the wire, and by the same rules: what may not be
+//       asked by that context is refused, the limit and the schema hold, and neither side shares a value with the
+//       other. A context that does not live here, or has stopped its intake, is asked over NATS.
 
 import { Catch, type ExceptionFilter } from '@nestjs/common';
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
-import { findUnkeepable, type Refusal, type Reply } from '@nexusmon/shared-contract';
-import { counter, histogram, withRemoteSpan, type Logger } from '@nexusmon/telemetry';
+import type { Attributes, Span } from '@opentelemetry/api';
+import { findUnkeepable, mayAsk, type Refusal, type Reply } from '@nexusmon/shared-contract';
+import { counter, histogram, withRemoteSpan, withServerSpan, type Logger } from '@nexusmon/telemetry';
 import { isObservable, lastValueFrom, throwError, type Observable } from 'rxjs';
 import type { z } from 'zod';
 import { contextOfSubject, type HandlerExtras } from './handle.js';
 import { TRACEPARENT } from './message-client.js';
 import { Outbox } from './outbox.js';
 import { writeReply } from './reply-text.js';
+import { RequestNotPermitted } from './request-mux.js';
 import { INTERNAL, isDependent } from './unavailable.js';
+import { overWire } from './wire.js';
 
 /** Generous, since long polls and waiting answers count too. */
 const REQUESTS_MAX = 4_096;
@@ -41,6 +47,8 @@ const unavailable = (dependency: string, detail: string, code?: unknown): Unavai
   },
 });
 
+const tooMany = ({ context }: Route): Unavailability => unavailable(context, 'too many requests at once');
+
 const refused = (refusal: Refusal): Reply<never> => ({ kind: 'refused', refusal });
 
 type Read = Readonly<{ ok: true; request: unknown }> | Readonly<{ ok: false; refusal: Refusal }>;
@@ -49,7 +57,7 @@ const malformed = (detail: string): Read => ({ ok: false, refusal: { code: 'malf
 
 const pointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${String(part)}`).join('');
 
-/** Parses once. What the schema says of a value is asked only after it is known that every store can keep it. */
+/** Parses once. */
 const readRequest = (data: Uint8Array, schema: z.ZodType): Read => {
   let value: unknown;
   try {
@@ -57,6 +65,11 @@ const readRequest = (data: Uint8Array, schema: z.ZodType): Read => {
   } catch {
     return malformed('the request is not JSON');
   }
+  return checkRequest(value, schema);
+};
+
+/** What the schema says of a value is asked only after it is known that every store can keep it. */
+const checkRequest = (value: unknown, schema: z.ZodType): Read => {
   const unkeepable = findUnkeepable(value);
   if (unkeepable)
     return {
@@ -87,6 +100,7 @@ type Route = Readonly<{
   subject: string;
   context: string;
   schema: z.ZodType;
+  attributes: Attributes;
   handler: MessageHandler;
   outbox: Outbox;
 }>;
@@ -96,6 +110,8 @@ const INBOX = /^_INBOX[._]/;
 
 export class NatsServer extends Server implements CustomTransportStrategy {
   private readonly subscriptions: Subscription[] = [];
+  /** What is answered here, until the intake ends. */
+  private readonly routes = new Map<string, Route>();
   private readonly working = new Map<string, number>();
   private idle: (() => void) | undefined;
 
@@ -117,10 +133,29 @@ export class NatsServer extends Server implements CustomTransportStrategy {
         callback(new Error(`${subject}: ${connection ? 'made without @Handle' : `this process is not ${context}`}`));
         return;
       }
-      this.subscribe(connection, { subject, context, schema, handler, outbox: Outbox.of(connection) });
+      const attributes = { 'messaging.destination.name': subject };
+      const route = { subject, context, schema, attributes, handler, outbox: Outbox.of(connection) };
+      this.subscribe(connection, route);
+      this.routes.set(subject, route);
     }
     // Whoever is told that this process listens may ask at once: the server must know of it by then.
     Promise.all([...connections.values()].map((connection) => connection.flush())).then(() => callback(), callback);
+  }
+
+  /**
+   * The answer to a context of this process, as `take` takes it over; undefined where NATS has to be asked (N5). What
+   * is taken shares nothing with the reply.
+   */
+  ask<Taken>(
+    asker: string,
+    subject: string,
+    body: unknown,
+    take: (reply: Reply<unknown>) => Taken,
+  ): Promise<Taken> | undefined {
+    const route = this.routes.get(subject);
+    if (!route) return undefined;
+    if (!mayAsk(asker, subject)) return Promise.reject(new RequestNotPermitted(subject));
+    return this.answerHere(body, route, take);
   }
 
   /** How many requests are being worked on. */
@@ -130,6 +165,7 @@ export class NatsServer extends Server implements CustomTransportStrategy {
 
   /** Stops the intake and waits for what was taken (N4). The server keeps answering until then. */
   async drain(): Promise<void> {
+    this.routes.clear();
     await Promise.all(this.subscriptions.splice(0).map((subscription) => subscription.drain()));
     if (this.size > 0) await this.whenIdle();
   }
@@ -163,37 +199,65 @@ export class NatsServer extends Server implements CustomTransportStrategy {
   }
 
   private async answer(message: Msg, route: Route): Promise<void> {
-    const { context, subject } = route;
-    const working = this.working.get(context) ?? 0;
-    if (working >= this.requests_max) {
-      this.respond(message, unavailable(context, 'too many requests at once'), route);
+    if (!this.enter(route)) {
+      this.respond(message, tooMany(route), route);
       return;
     }
-    this.working.set(context, working + 1);
     const began_ms = performance.now();
     try {
       this.respond(message, await this.reply(message, route), route);
     } finally {
-      requestSeconds((performance.now() - began_ms) / 1_000, { subject });
-      this.working.set(context, (this.working.get(context) ?? 1) - 1);
-      // The answer leaves at the end of this turn: before that nobody may close the connection.
-      if (this.idle && this.size === 0) setImmediate(this.idle);
+      this.leave(route, began_ms);
     }
   }
 
-  private async reply(message: Msg, { subject, schema, handler }: Route): Promise<Reply<unknown>> {
-    const attributes = { 'messaging.system': 'nats', 'messaging.destination.name': subject };
-    const read = readRequest(message.data, schema);
+  private async answerHere<Taken>(body: unknown, route: Route, take: (reply: Reply<unknown>) => Taken): Promise<Taken> {
+    if (!this.enter(route)) return take(tooMany(route));
+    const began_ms = performance.now();
+    try {
+      return take(await this.replyHere(overWire(body), route));
+    } finally {
+      this.leave(route, began_ms);
+    }
+  }
+
+  /** False where there are too many (N3). */
+  private enter({ context }: Route): boolean {
+    const working = this.working.get(context) ?? 0;
+    if (working >= this.requests_max) return false;
+    this.working.set(context, working + 1);
+    return true;
+  }
+
+  private leave({ context, subject }: Route, began_ms: number): void {
+    requestSeconds((performance.now() - began_ms) / 1_000, { subject });
+    this.working.set(context, (this.working.get(context) ?? 1) - 1);
+    // The answer leaves at the end of this turn: before that nobody may close the connection.
+    if (this.idle && this.size === 0) setImmediate(this.idle);
+  }
+
+  private async reply(message: Msg, route: Route): Promise<Reply<unknown>> {
+    const read = readRequest(message.data, route.schema);
     if (!read.ok) return refused(read.refusal);
-    return withRemoteSpan(message.headers?.get(TRACEPARENT), subject, attributes, async (span) => {
-      try {
-        const answer: unknown = await handler(read.request);
-        return (isObservable(answer) ? await lastValueFrom(answer) : answer) as Reply<unknown>;
-      } catch (error) {
-        span.recordException(error instanceof Error ? error : String(error));
-        return this.fault(subject, error);
-      }
-    });
+    const header = message.headers?.get(TRACEPARENT);
+    const attributes = { ...route.attributes, 'messaging.system': 'nats' };
+    return withRemoteSpan(header, route.subject, attributes, (span) => this.handle(read.request, route, span));
+  }
+
+  private async replyHere(value: unknown, route: Route): Promise<Reply<unknown>> {
+    const read = checkRequest(value, route.schema);
+    if (!read.ok) return refused(read.refusal);
+    return withServerSpan(route.subject, route.attributes, (span) => this.handle(read.request, route, span));
+  }
+
+  private async handle(request: unknown, { subject, handler }: Route, span: Span): Promise<Reply<unknown>> {
+    try {
+      const answer: unknown = await handler(request);
+      return (isObservable(answer) ? await lastValueFrom(answer) : answer) as Reply<unknown>;
+    } catch (error) {
+      span.recordException(error instanceof Error ? error : String(error));
+      return this.fault(subject, error);
+    }
   }
 
   private fault(subject: string, error: unknown): Reply<never> {

@@ -24,7 +24,11 @@ export const readReply = (bytes: Buffer): Reply<JsonText> => {
   const [head, changed, position = ''] = HEAD.exec(bytes.toString('latin1', 0, HEAD_BYTES_MAX)) ?? [];
   if (head !== undefined)
     return { kind: 'done', changed: changed === 'true', position, body: new JsonText(bytes.subarray(head.length, -1)) };
-  const reply = JSON.parse(bytes.toString('utf8')) as Reply<unknown>;
+  return textOf(JSON.parse(bytes.toString('utf8')) as Reply<unknown>);
+};
+
+/** A reply that never was text, as `readReply` would have it. */
+export const textOf = (reply: Reply<unknown>): Reply<JsonText> => {
   if (reply.kind !== 'done') return reply;
   return { ...reply, body: new JsonText(Buffer.from(JSON.stringify(reply.body ?? null))) };
 };

@@ -7,7 +7,7 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { Config, ContextSecrets, readSecrets, type Context } from '@nexusmon/config';
 import { EventLog } from '@nexusmon/event-log';
 import { Keyring, type SqlExecutor } from '@nexusmon/keys';
-import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
+import { connectNats, inboxPrefixOf, MessageClient, NatsServer, RequestMux } from '@nexusmon/messaging';
 import { Database, LogFeed, Projections } from '@nexusmon/projections';
 import { Logger } from '@nexusmon/telemetry';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -56,8 +56,9 @@ const messaging = (context: Context): Provider[] => [
   },
   {
     provide: MessageClient,
-    inject: [RequestMux],
-    useFactory: (mux: RequestMux) => new MessageClient(mux),
+    inject: [RequestMux, NatsServer],
+    useFactory: (mux: RequestMux, server: NatsServer) =>
+      new MessageClient(mux, (subject, body, take) => server.ask(context, subject, body, take)),
   },
 ];
 

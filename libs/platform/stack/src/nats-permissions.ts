@@ -8,6 +8,8 @@
 //       included.
 //   N5. No list is ever empty: an empty list would allow everything.
 
+import { ASKS } from '@nexusmon/shared-contract';
+
 export const CONTEXTS = [
   'mission',
   'governance',
@@ -26,35 +28,28 @@ export type Permissions = Readonly<{
 }>;
 
 const LOG_READS = ['$JS.API.STREAM.MSG.GET.*', '$JS.API.STREAM.INFO.*'];
-/** What each may ask of the others, and of its own kind elsewhere. */
-const REQUESTS: Readonly<Record<Exclude<ContextName, 'reader' | 'admin'>, readonly string[]>> = {
-  gateway: ['cmd.>', 'qry.>'],
-  mission: ['cmd.governance.>', 'qry.governance.>', 'cmd.vault.>', 'qry.vault.>', 'cmd.mission.>'],
-  governance: ['cmd.governance.>'],
-  vault: ['qry.mission.get'],
-  evolution: [],
-  worker: ['cmd.mission.poll', 'cmd.mission.report', 'cmd.vault.>', 'qry.vault.>'],
-};
-
 /** The context that lives in the gateway is called `access`. */
-const contextOf = (user: ContextName) => (user === 'gateway' ? 'access' : user);
+const contextOf = (user: Exclude<ContextName, 'reader' | 'admin'>) => (user === 'gateway' ? 'access' : user);
 
 const inboxOf = (user: ContextName) => `_INBOX_${user}.>`;
 
-type Asking = keyof typeof REQUESTS;
-const ASKING = Object.keys(REQUESTS) as Asking[];
+type Asker = Exclude<ContextName, 'reader' | 'admin'>;
+const ASKERS = CONTEXTS.filter((context) => context !== 'reader' && context !== 'admin');
+
+/** What each may ask of the others, and of its own kind elsewhere. */
+const requestsOf = (user: Asker): readonly string[] => ASKS[contextOf(user)];
 
 /** Whether one may send the other any request at all. */
-const mayAsk = (asker: Asking, asked: Asking) => {
+const reaches = (asker: Asker, asked: Asker) => {
   const subjects = ['cmd.>', 'qry.>', `cmd.${contextOf(asked)}.`, `qry.${contextOf(asked)}.`];
-  return REQUESTS[asker].some((allowed) => subjects.some((subject) => allowed.startsWith(subject)));
+  return requestsOf(asker).some((allowed) => subjects.some((subject) => allowed.startsWith(subject)));
 };
 
-const serviceOf = (user: Asking): Permissions => ({
+const serviceOf = (user: Asker): Permissions => ({
   publish: [
     ...(user === 'worker' ? [] : [`evt.*.${contextOf(user)}.>`, ...LOG_READS]),
-    ...REQUESTS[user],
-    ...ASKING.filter((asker) => mayAsk(asker, user)).map(inboxOf),
+    ...requestsOf(user),
+    ...ASKERS.filter((asker) => reaches(asker, user)).map(inboxOf),
   ],
   subscribe: [inboxOf(user), `cmd.${contextOf(user)}.>`, `qry.${contextOf(user)}.>`],
 });

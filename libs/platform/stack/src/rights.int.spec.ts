@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PermissionViolationError } from '@nats-io/nats-core';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { mayAsk } from '@nexusmon/shared-contract';
 import { testServers } from '@nexusmon/testing';
 import pg from 'pg';
 
@@ -132,6 +133,12 @@ describe('on NATS', () => {
   it.each([...USERS, 'reader'] as const)('%s publishes what is its own and nothing else', async (user) => {
     const refused = await refusedPublishing(await enter(user), EVERYTHING);
     expect(EVERYTHING.filter((subject) => !refused.includes(subject)).sort()).toEqual([...MAY_PUBLISH[user]].sort());
+  });
+
+  it.each(USERS)('%s asks within its process what it may ask over NATS, and nothing else', (user) => {
+    const requests = (subjects: readonly string[]) => subjects.filter((subject) => /^(cmd|qry)\./.test(subject));
+    const asked = requests(EVERYTHING).filter((subject) => mayAsk(CONTEXT_OF[user], subject));
+    expect(asked.sort()).toEqual(requests(MAY_PUBLISH[user]).sort());
   });
 
   it.each(USERS)('%s hears its own requests and answers, and no others', async (user) => {

@@ -132,6 +132,13 @@ export const withSpan = <Result>(
   work: (span: Span) => Promise<Result> | Result,
 ): Promise<Result> => inSpan(context.active(), name, SpanKind.INTERNAL, attributes, work);
 
+/** The same for an answer to somebody in this process. */
+export const withServerSpan = <Result>(
+  name: string,
+  attributes: Attributes,
+  work: (span: Span) => Promise<Result> | Result,
+): Promise<Result> => inSpan(context.active(), name, SpanKind.SERVER, attributes, work);
+
 const parseTraceparent = (header: string | undefined): SpanContext | undefined => {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(header ?? '') ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
