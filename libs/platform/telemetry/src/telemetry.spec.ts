@@ -32,6 +32,32 @@ describe('a trace', () => {
     expect(traceparent()).toBeUndefined();
   });
 
+  it('keeps the ids that work came with where nothing is recorded, over every await (T2)', async () => {
+    tracing = startTracing({ service: 'spec', endpoint: undefined, share: 1 });
+    const other = HEADER.replace('0af', '1af');
+    const deeper = HEADER.replace('b7ad', 'c7ad');
+    const seen: (string | undefined)[] = [];
+    const look = async () => {
+      await new Promise(setImmediate);
+      seen.push(traceparent());
+    };
+    await withRemoteSpan(HEADER, 'one', {}, async () => {
+      await withSpan('inner', {}, look);
+      await withRemoteSpan(other, 'another trace', {}, look);
+      await withRemoteSpan(deeper, 'the same trace', {}, look);
+      await withTraceparent(deeper, look);
+      await look();
+    });
+    await look();
+    expect(seen).toEqual([HEADER, other, HEADER, HEADER, HEADER, undefined]);
+  });
+
+  it('is another for what begins beside it', async () => {
+    tracing = startTracing({ service: 'spec', endpoint: undefined, share: 1 });
+    const begun = () => withSpan('outer', {}, () => presentTrace()?.trace_id);
+    expect(new Set(await Promise.all([begun(), begun(), begun()])).size).toBe(3);
+  });
+
   it('goes on from a header, over every await', async () => {
     const exporter = new InMemorySpanExporter();
     tracing = startTracing({

@@ -3,8 +3,8 @@
 // One mission is one trace: over HTTP and NATS the context travels in a header, in the log in the events themselves.
 //
 //   T1. Every unit of work has a trace id, whether or not anything is recorded: logs and events name it.
-//   T2. Spans are recorded only where there is somewhere to send them, and sent in batches. Elsewhere a span is no more
-//       than its ids.
+//   T2. Spans are recorded only where there is somewhere to send them, and sent in batches. Elsewhere none is begun but
+//       the first of a trace: what is done inside of it bears the ids that the work came with.
 //   T3. What comes in decides about sampling; a trace begun here is sampled by its id.
 
 import { randomFillSync } from 'node:crypto';
@@ -48,7 +48,7 @@ export type Tracing = Readonly<{ stop: () => Promise<void> }>;
 const TRACER = 'nexusmon';
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** Whether spans are nothing but ids here: known once tracing has been started. */
+/** Whether nothing is recorded here (T2): known once tracing has been started. */
 let ids_only = false;
 
 const ID_BYTES = 8;
@@ -67,8 +67,7 @@ const freshId = (): string => {
 
 /** A span of which nothing is kept but that it has a trace (T1). */
 const bareSpan = (parent: Context): Span => {
-  const above = trace.getSpanContext(parent);
-  const traceId = above && isSpanContextValid(above) ? above.traceId : freshId() + freshId();
+  const traceId = presentIn(parent)?.traceId ?? freshId() + freshId();
   return trace.wrapSpanContext({ traceId, spanId: freshId(), traceFlags: TraceFlags.NONE });
 };
 
@@ -107,6 +106,14 @@ const settle = (span: Span, error: unknown): void => {
   span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
 };
 
+/** T2: without a span of its own where the trace has one already. */
+const inTrace = async <Result>(parent: Context, work: (span: Span) => Promise<Result> | Result): Promise<Result> => {
+  const above = presentIn(parent) && trace.getSpan(parent);
+  if (above) return parent === context.active() ? work(above) : context.with(parent, () => work(above));
+  const span = bareSpan(parent);
+  return context.with(trace.setSpan(parent, span), () => work(span));
+};
+
 const inSpan = async <Result>(
   parent: Context,
   name: string,
@@ -114,6 +121,7 @@ const inSpan = async <Result>(
   attributes: Attributes,
   work: (span: Span) => Promise<Result> | Result,
 ): Promise<Result> => {
+  if (ids_only) return inTrace(parent, work);
   const span = beginSpan(name, kind, attributes, parent);
   try {
     return await context.with(trace.setSpan(parent, span), () => work(span));
@@ -146,7 +154,11 @@ const parseTraceparent = (header: string | undefined): SpanContext | undefined =
   return isSpanContextValid(parsed) ? parsed : undefined;
 };
 
+const TRACE_ID_AT = '00-'.length;
+
 const contextOf = (header: string | undefined): Context => {
+  const here = ids_only ? present() : undefined;
+  if (here && header?.startsWith(here.traceId, TRACE_ID_AT)) return context.active();
   const remote = parseTraceparent(header);
   return remote ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT;
 };
@@ -163,10 +175,12 @@ export const withRemoteSpan = <Result>(
 export const withTraceparent = <Result>(header: string | undefined, work: () => Result): Result =>
   context.with(contextOf(header), work);
 
-const present = (): SpanContext | undefined => {
-  const found = trace.getSpanContext(context.active());
+const presentIn = (where: Context): SpanContext | undefined => {
+  const found = trace.getSpanContext(where);
   return found && isSpanContextValid(found) ? found : undefined;
 };
+
+const present = (): SpanContext | undefined => presentIn(context.active());
 
 /** The W3C header for what is sent from here; undefined outside every trace. */
 export const traceparent = (): string | undefined => {
