@@ -77,6 +77,8 @@ export class StoredCommit {
   readonly context: string;
   readonly aggregate: string;
   readonly id: string;
+  /** `<context>.<aggregate>`. */
+  readonly kind: string;
   /** Line 1 as it was stored. */
   readonly raw: Uint8Array;
   private parsed: readonly CloudEvent[] | undefined;
@@ -88,6 +90,7 @@ export class StoredCommit {
     if (!parts) throw this.unreadable('its subject is not that of an aggregate');
     if (message.headers?.get(HEADER.schema) !== SCHEMA) throw this.unreadable(`its schema is not ${SCHEMA}`);
     ({ context: this.context, aggregate: this.aggregate, id: this.id } = parts);
+    this.kind = `${this.context}.${this.aggregate}`;
     const end = message.data.indexOf(NEWLINE);
     this.raw = end < 0 ? message.data : message.data.subarray(0, end);
   }

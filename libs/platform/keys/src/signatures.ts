@@ -13,24 +13,27 @@
 // Of a batch: `<signature>.<side><digest>.<side><digest>…`, from the leaf up; the side (`l` or `r`) is where the other
 // half of each pair stands. All in base64url.
 
-import { createHash, sign, verify, type KeyObject } from 'node:crypto';
+import { hash, sign, verify, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
 const ROOT_NAME = 'nexusmon root ';
-const LEAF = Buffer.from([0]);
-const NODE = Buffer.from([1]);
+const LEAF = '\u0000';
+const NODE = 1;
 const DIGEST_BYTES = 32;
 /** More texts than any batch has: a longer way is no way of ours. */
 const STEPS_MAX = 16;
 const ROOTS_MAX = 4_096;
 
-const digestOf = (...parts: readonly (string | Buffer)[]): Buffer => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+const digestOf = (bytes: string | Buffer): Buffer => hash('sha256', bytes, 'buffer');
+/** The first byte is that of a character in UTF-8 as it is of the leaf: 0. */
+const leafOf = (text: string): Buffer => digestOf(LEAF + text);
+const nodeOf = (left: Buffer, right: Buffer): Buffer => {
+  const bytes = Buffer.allocUnsafe(1 + 2 * DIGEST_BYTES);
+  bytes[0] = NODE;
+  bytes.set(left, 1);
+  bytes.set(right, 1 + DIGEST_BYTES);
+  return digestOf(bytes);
 };
-const leafOf = (text: string): Buffer => digestOf(LEAF, text);
-const nodeOf = (left: Buffer, right: Buffer): Buffer => digestOf(NODE, left, right);
 const textOfRoot = (root: Buffer): string => ROOT_NAME + root.toString('base64url');
 
 const signed = (text: string, key: KeyObject): string => sign(null, Buffer.from(text), key).toString('base64url');

@@ -19,7 +19,7 @@ const traceHeaders = (): MsgHdrs | undefined => {
 
 export type MessageOptions<Body> = Readonly<{ timeout_ms?: number; reply?: z.ZodType<Reply<Body>> }>;
 
-/** Whoever answers in this process; undefined for what is answered elsewhere. `take` makes the reply the asker's own. */
+/** Asks whoever answers in this process; undefined for what is answered elsewhere. `take` makes a reply the asker's. */
 export type AskHere = <Taken>(
   subject: string,
   body: unknown,

@@ -70,6 +70,8 @@ export class FeedCommit extends Commit {
 
 /** A commit of this process, as its log has just appended it: there is nothing to parse or to open. */
 export class OwnCommit extends FeedCommit {
+  private recorded_names: readonly string[] | undefined;
+
   constructor(
     message: LogMessage,
     private readonly recorded: readonly RecordedEvent[],
@@ -79,7 +81,7 @@ export class OwnCommit extends FeedCommit {
   }
 
   override get names(): readonly string[] {
-    return this.recorded.map(({ name }) => name);
+    return (this.recorded_names ??= this.recorded.map(({ name }) => name));
   }
 
   override events(): Promise<readonly RecordedEvent[]> {
@@ -108,7 +110,7 @@ export class Interest {
 
   has(commit: FeedCommit): boolean {
     const { wanted } = this;
-    if (!this.kinds.has(`${commit.context}.${commit.aggregate}`)) return false;
+    if (!this.kinds.has(commit.kind)) return false;
     return wanted === undefined || commit.names.some((name) => wanted.has(name));
   }
 

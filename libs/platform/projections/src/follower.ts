@@ -18,6 +18,8 @@ const PATIENCE_MS = 1_000;
 type CatchUp = Readonly<{ commits: AsyncGenerator<FeedCommit, void, void>; abort: AbortController }>;
 
 export class Follower {
+  /** The last commit of each stream that was not wanted, where nothing before it waited to be taken. */
+  readonly passed = new Map<number, FeedCommit>();
   private queue: FeedCommit[] = [];
   private readonly behind = new Set<number>();
   private readonly catching = new Map<number, CatchUp>();
@@ -31,6 +33,8 @@ export class Follower {
     private readonly next: Map<number, number>,
     /** Whether the feed waits for it before it lets it fall behind. */
     private readonly patient: boolean,
+    /** What it need not be woken for. Of what it has to read on by itself it is given everything. */
+    private readonly wants: (commit: FeedCommit) => boolean = () => true,
   ) {
     for (const [stream, sequence] of next) if (sequence <= feed.dispatchedOf(stream)) this.behind.add(stream);
   }
@@ -54,6 +58,10 @@ export class Follower {
     }
     if (this.queue.length >= QUEUED_MAX) return false;
     this.next.set(stream, next + 1);
+    if (this.queue.length === 0 && !this.wants(commit)) {
+      this.passed.set(stream, commit);
+      return true;
+    }
     this.queue.push(commit);
     this.wakeUp();
     return true;

@@ -150,9 +150,12 @@ export class LogFeed implements Feed {
   }
 
   /** Follows from the commit after each given sequence; a stream that is not named is read from its beginning. */
-  follow(after: ReadonlyMap<number, number>, { patient = true }: Readonly<{ patient?: boolean }> = {}): Follower {
+  follow(
+    after: ReadonlyMap<number, number>,
+    { patient = true, wants }: Readonly<{ patient?: boolean; wants?: (commit: FeedCommit) => boolean }> = {},
+  ): Follower {
     const next = new Map(this.standings.map(({ number }) => [number, (after.get(number) ?? 0) + 1]));
-    const follower = new Follower(this, next, patient);
+    const follower = new Follower(this, next, patient, wants);
     if (this.halted) follower.halt(this.halted);
     this.followers.add(follower);
     return follower;

@@ -7,14 +7,7 @@
 //   J4. What may pass is tried again, for as long as it takes.
 //   J5. A checkpoint that the log contradicts halts the projection before it writes anything.
 
-import {
-  encodePosition,
-  isAtOrAfter,
-  type Place,
-  type Position,
-  type PositionVector,
-  type RecordedEvent,
-} from '@nexusmon/event-log';
+import { encodePosition, isAtOrAfter, type Place, type Position, type PositionVector } from '@nexusmon/event-log';
 import { gauge, histogram, type Logger } from '@nexusmon/telemetry';
 import { Checkpoints, type Reached, type Standing } from './checkpoint.js';
 import { isPassing, type Database } from './database.js';
@@ -32,8 +25,10 @@ const BATCH_MAX = 500;
  * states are written. The first after a pause does not wait, and where somebody waits for it, a batch comes sooner.
  */
 const TICK_MS = 100;
+/** After a batch of this many: under such a load what is in motion changes several times while it is. */
+const LARGE_BATCH = 100;
+const LARGE_TICK_MS = 250;
 const AWAITED_TICK_MS = 15;
-const NONE: readonly RecordedEvent[] = [];
 /** A checkpoint that moves over commits of others is written this often. */
 const PERSIST_MS = 1_000;
 const LAST_WAIT_MS = 5_000;
@@ -54,6 +49,8 @@ export type ProjectionHealth = Readonly<{
   retrying?: string;
 }>;
 
+/** `count`: of the commits that were looked at without a fault. */
+type Opened = Readonly<{ wanted: readonly OpenCommit[]; count: number; fault: Error | undefined }>;
 type Waiter = Readonly<{ target: PositionVector; resolve: (reached: boolean) => void }>;
 
 export class ProjectionRunner {
@@ -207,7 +204,8 @@ export class ProjectionRunner {
         const began_ms = performance.now();
         await this.project(follower, commits);
         batchSeconds((performance.now() - began_ms) / 1_000, { projection: this.projection.name });
-        if (follower.queued < BATCH_MAX) await this.rest(began_ms);
+        if (follower.queued < BATCH_MAX)
+          await this.rest(began_ms, commits.length < LARGE_BATCH ? TICK_MS : LARGE_TICK_MS);
       }
     } catch (error) {
       this.halt(error);
@@ -217,8 +215,8 @@ export class ProjectionRunner {
   }
 
   /** Until the next batch is due. */
-  private async rest(began_ms: number): Promise<void> {
-    const due_ms = () => began_ms + (this.waiters.size > 0 ? AWAITED_TICK_MS : TICK_MS) - performance.now();
+  private async rest(began_ms: number, tick_ms: number): Promise<void> {
+    const due_ms = () => began_ms + (this.waiters.size > 0 ? AWAITED_TICK_MS : tick_ms) - performance.now();
     for (let left_ms = due_ms(); left_ms > 1 && !this.stop.signal.aborted; left_ms = due_ms()) {
       const hurry = new AbortController();
       this.hurry = () => hurry.abort();
@@ -238,8 +236,8 @@ export class ProjectionRunner {
     for (let attempt = 1; !this.stop.signal.aborted; attempt += 1) {
       try {
         if (moved) return await this.resync(follower);
-        const { open, fault } = await this.openAll(commits);
-        if (open.length > 0) await this.commit(open, commits.slice(0, open.length));
+        const { wanted, count, fault } = await this.openAll(commits);
+        if (count > 0) await this.commit(wanted, fault ? commits.slice(0, count) : commits);
         if (fault) throw fault;
         this.retrying = undefined;
         return;
@@ -254,22 +252,22 @@ export class ProjectionRunner {
     }
   }
 
-  /** What can be read, up to the first commit that cannot (J3). */
-  private async openAll(commits: readonly FeedCommit[]): Promise<{ open: OpenCommit[]; fault: Error | undefined }> {
+  /** What is wanted of the commits up to the first that cannot be read (J3), and how many those are. */
+  private async openAll(commits: readonly FeedCommit[]): Promise<Opened> {
     const opening = commits.map((commit) => this.opening(commit));
-    const open: OpenCommit[] = [];
-    for (const each of opening) {
+    const wanted: OpenCommit[] = [];
+    for (const [count, each] of opening.entries()) {
       const opened = each instanceof Promise ? await each : each;
-      if (opened instanceof Error) return { open, fault: opened };
-      open.push(opened);
+      if (opened instanceof Error) return { wanted, count, fault: opened };
+      if (opened && opened.events.length > 0) wanted.push(opened);
     }
-    return { open, fault: undefined };
+    return { wanted, count: commits.length, fault: undefined };
   }
 
   /** At once where nothing is wanted of it, which is so for most commits and most projections. */
-  private opening(commit: FeedCommit): OpenCommit | Error | Promise<OpenCommit | Error> {
+  private opening(commit: FeedCommit): undefined | Error | Promise<OpenCommit | Error> {
     try {
-      if (!this.interest.has(commit)) return { commit, events: NONE };
+      if (!this.interest.has(commit)) return undefined;
     } catch (error) {
       return asError(error);
     }
@@ -280,8 +278,7 @@ export class ProjectionRunner {
    * Rows are read before and outside of what writes them: if another process wrote them since, it has moved the
    * checkpoint too, and then nothing of this stands (J2).
    */
-  private async commit(open: readonly OpenCommit[], commits: readonly FeedCommit[]): Promise<void> {
-    const wanted = open.filter(({ events }) => events.length > 0);
+  private async commit(wanted: readonly OpenCommit[], commits: readonly FeedCommit[]): Promise<void> {
     const ends = endsOf(commits);
     const store = new Store(this.tables, this.database);
     if (wanted.length > 0) await this.projection.on(wanted, store);

@@ -79,7 +79,8 @@ export class ReactorRunner {
       return;
     }
     for (const reached of found) this.reached.set(reached.stream, reached);
-    this.follower = this.feed.follow(new Map(found.map(({ stream, sequence }) => [stream, sequence])));
+    const after = new Map(found.map(({ stream, sequence }) => [stream, sequence]));
+    this.follower = this.feed.follow(after, { wants: (commit) => this.wants(commit) });
     this.running = Promise.all([this.run(this.follower), this.persistOften()]);
   }
 
@@ -99,6 +100,7 @@ export class ReactorRunner {
     this.roomy?.();
     await this.running;
     await Promise.all(this.tails.values());
+    this.pass();
     if (this.moved) await this.persist();
     this.endGauge();
   }
@@ -116,6 +118,15 @@ export class ReactorRunner {
     } catch (error) {
       this.halted = error instanceof Error ? error.message : String(error);
       this.log.error({ msg: 'reactor halted', reactor: this.reactor.name, error });
+    }
+  }
+
+  /** What cannot be told without being opened is looked at where its fault is handled. */
+  private wants(commit: FeedCommit): boolean {
+    try {
+      return this.interest.has(commit);
+    } catch {
+      return true;
     }
   }
 
@@ -184,6 +195,16 @@ export class ReactorRunner {
     if (this.open.length <= OPEN_MAX) this.roomy?.();
   }
 
+  /** A1: over commits that it did not want, once nothing before them is open. */
+  private pass(): void {
+    if (this.open.length > 0) return;
+    const passed = [...(this.follower?.passed.values() ?? [])].filter(
+      ({ stream, sequence }) => sequence > (this.reached.get(stream.number)?.sequence ?? 0),
+    );
+    for (const end of endsOf(passed)) this.reached.set(end.stream, end);
+    this.moved ||= passed.length > 0;
+  }
+
   private room(): Promise<void> {
     return new Promise((resolve) => {
       this.roomy = resolve;
@@ -193,6 +214,7 @@ export class ReactorRunner {
   private async persistOften(): Promise<void> {
     while (!this.stop.signal.aborted) {
       await sleep(PERSIST_MS, this.stop.signal);
+      this.pass();
       if (this.moved && !this.stop.signal.aborted) await this.persist();
     }
   }
