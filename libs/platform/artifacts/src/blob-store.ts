@@ -9,40 +9,29 @@
 //   B3. A URL that is given away is for one key, one method, and at most five minutes.
 //   B4. A storage that is away, slow or wrong is `BlobStoreUnavailable`; only "there is no such key" is an answer.
 //
-// Nine S3 operations and no more (of one bucket: exists, make; of one object: head, get, put, delete, and two
-// signatures), so that another storage can take the place of MinIO.
+// Eight S3 operations and no more (of one bucket: exists, make; of one object: head, get, put, delete, and two
+// signatures), so that another storage can take the place of MinIO. Uploads of many parts need more: staging-store.ts.
 
 import { createHash } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { Transform, type Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Client, S3Error } from 'minio';
+import { Bucket, hasCode, URL_SECONDS_MAX, type BucketOptions } from './bucket.js';
 import { BlobAbsent, BlobStoreUnavailable } from './errors.js';
 
-export const URL_SECONDS_MAX = 300;
-const ANSWER_TIMEOUT_MS = 10_000;
 /** A transfer that stands still this long is given up. */
 const STALL_TIMEOUT_MS = 15_000;
-const SOCKETS_MAX = 64;
 const DIGEST = /^[0-9a-f]{64}$/;
 /** A HEAD has no body: there a missing key cannot be told from a missing bucket. */
 const ABSENT_CODES = ['NotFound', 'NoSuchKey'];
 const NO_KEY_CODES = ['NoSuchKey'];
-/** Two that start at the same time both find no bucket; the second to make it is told so. */
-const MADE_CODES = ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'];
 
 export type Space = 'blobs' | 'enclosures';
 
-export type BlobStoreOptions = Readonly<{
-  /** @default blobs */
-  space?: Space;
-  endpoint: string;
-  access_key: string;
-  secret_key: string;
-  bucket: string;
-  region: string;
-}>;
+export type BlobStoreOptions = BucketOptions &
+  Readonly<{
+    /** @default blobs */
+    space?: Space;
+  }>;
 
 const SHA256_BYTES = 32;
 const MS_PER_SECOND = 1_000;
@@ -68,54 +57,26 @@ export const blobKey = (sha256: string, space: Space = 'blobs'): string => {
   return `${space}/${sha256.slice(0, 2)}/${sha256}`;
 };
 
-const hasCode = (error: unknown, codes: readonly string[]): boolean =>
-  error instanceof S3Error && codes.includes(error.code ?? '');
-
 export class BlobStore {
-  private readonly client: Client;
-  private readonly bucket: string;
-  private readonly agent: HttpAgent;
+  private readonly bucket: Bucket;
   private readonly keyOf: (sha256: string) => string;
 
-  constructor({ endpoint, access_key, secret_key, bucket, region, space = 'blobs' }: BlobStoreOptions) {
-    const { hostname, port, protocol } = new URL(endpoint);
-    const useSSL = protocol === 'https:';
-    const sockets = { keepAlive: true, maxSockets: SOCKETS_MAX };
-    this.agent = useSSL ? new HttpsAgent(sockets) : new HttpAgent(sockets);
-    this.bucket = bucket;
+  constructor({ space = 'blobs', ...options }: BlobStoreOptions) {
+    this.bucket = new Bucket(options);
     this.keyOf = (sha256) => blobKey(sha256, space);
-    this.client = new Client({
-      endPoint: hostname,
-      port: Number(port || (useSSL ? 443 : 80)),
-      useSSL,
-      accessKey: access_key,
-      secretKey: secret_key,
-      // Known beforehand, so that signing a URL asks nobody.
-      region,
-      transportAgent: this.agent,
-      // Whoever calls decides about another try, and the client would print its own.
-      retryOptions: { disableRetry: true },
-    });
   }
 
   /** Makes the bucket where it is missing. Also the readiness probe of the storage. */
-  async prepare(): Promise<void> {
-    await this.ask('look for its bucket', async () => {
-      if (await this.client.bucketExists(this.bucket)) return;
-      try {
-        await this.client.makeBucket(this.bucket);
-      } catch (error) {
-        if (!hasCode(error, MADE_CODES)) throw error;
-      }
-    });
+  prepare(): Promise<void> {
+    return this.bucket.prepare();
   }
 
   /** The size of a blob in bytes; undefined when there is none. */
   async size(sha256: string): Promise<number | undefined> {
     const key = this.keyOf(sha256);
-    return this.ask('look for a blob', async () => {
+    return this.bucket.ask('look for a blob', async () => {
       try {
-        return (await this.client.statObject(this.bucket, key)).size;
+        return (await this.bucket.client.statObject(this.bucket.name, key)).size;
       } catch (error) {
         if (hasCode(error, ABSENT_CODES)) return undefined;
         throw error;
@@ -150,9 +111,9 @@ export class BlobStore {
   /** The stored bytes, unchecked: whoever reads them hashes them. Throws `BlobAbsent`. */
   async open(sha256: string): Promise<Readable> {
     const key = this.keyOf(sha256);
-    const stream = await this.ask('open a blob', async () => {
+    const stream = await this.bucket.ask('open a blob', async () => {
       try {
-        return await this.client.getObject(this.bucket, key);
+        return await this.bucket.client.getObject(this.bucket.name, key);
       } catch (error) {
         if (hasCode(error, NO_KEY_CODES)) throw new BlobAbsent(sha256);
         throw error;
@@ -164,51 +125,30 @@ export class BlobStore {
   /** Keeps bytes under their own digest, and answers with it. */
   async put(bytes: Buffer): Promise<string> {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    await this.ask('keep a blob', () => this.client.putObject(this.bucket, this.keyOf(sha256), bytes, bytes.length));
+    await this.bucket.ask('keep a blob', () =>
+      this.bucket.client.putObject(this.bucket.name, this.keyOf(sha256), bytes, bytes.length),
+    );
     return sha256;
   }
 
   /** Also of a blob that is not there. */
   async remove(sha256: string): Promise<void> {
     const key = this.keyOf(sha256);
-    await this.ask('remove a blob', () => this.client.removeObject(this.bucket, key));
+    await this.bucket.ask('remove a blob', () => this.bucket.client.removeObject(this.bucket.name, key));
   }
 
   /** A URL for one PUT of the blob with this digest (B3). */
   async putUrl(sha256: string, seconds = URL_SECONDS_MAX): Promise<string> {
-    return this.sign('PUT', sha256, seconds);
+    return this.bucket.sign('PUT', this.keyOf(sha256), seconds);
   }
 
   /** A URL for one GET of the blob with this digest (B3). */
   async getUrl(sha256: string, seconds = URL_SECONDS_MAX): Promise<string> {
-    return this.sign('GET', sha256, seconds);
+    return this.bucket.sign('GET', this.keyOf(sha256), seconds);
   }
 
   close(): void {
-    this.agent.destroy();
-  }
-
-  private async sign(method: 'GET' | 'PUT', sha256: string, seconds: number): Promise<string> {
-    if (!(seconds >= 1 && seconds <= URL_SECONDS_MAX)) throw new RangeError(`a URL cannot last ${seconds} s`);
-    const key = this.keyOf(sha256);
-    return this.ask('sign a URL', () => this.client.presignedUrl(method, this.bucket, key, Math.floor(seconds)));
-  }
-
-  /** Bounds the wait for an answer, and gives every failure but ours its one name (B4). */
-  private async ask<Answer>(doing: string, work: () => Promise<Answer>): Promise<Answer> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const fail = () => reject(new BlobStoreUnavailable(`${doing} within ${ANSWER_TIMEOUT_MS} ms`));
-      timer = setTimeout(fail, ANSWER_TIMEOUT_MS);
-    });
-    try {
-      return await Promise.race([work(), late]);
-    } catch (error) {
-      if (error instanceof BlobAbsent || error instanceof BlobStoreUnavailable) throw error;
-      throw new BlobStoreUnavailable(doing, { cause: error });
-    } finally {
-      clearTimeout(timer);
-    }
+    this.bucket.close();
   }
 }
 

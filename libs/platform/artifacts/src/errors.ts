@@ -14,3 +14,19 @@ export class BlobAbsent extends Error {
     super(`no blob has the digest ${sha256}`);
   }
 }
+
+/** The storage has no room for more. */
+export class StoreFull extends Error {
+  override readonly name = 'StoreFull';
+  constructor(options?: ErrorOptions) {
+    super('the object storage is full', options);
+  }
+}
+
+/** An upload in parts is not there any more: it was given up, or it stood still for too long. */
+export class UploadLost extends Error {
+  override readonly name = 'UploadLost';
+  constructor(readonly upload_id: string) {
+    super(`there is no unfinished upload ${upload_id}`);
+  }
+}

@@ -76,6 +76,7 @@ export class Config {
     event_streams_per_credential: number;
     event_streams_max: number;
   }>;
+  readonly uploads: Readonly<{ bytes_max: number; at_once_max: number; staged_seconds_max: number }>;
   readonly log_level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly traces: Readonly<{ endpoint: string | undefined; share: number }>;
 
@@ -117,6 +118,11 @@ export class Config {
       requests_per_address: env.NEXUSMON_RATE_PER_ADDRESS,
       event_streams_per_credential: env.NEXUSMON_EVENT_STREAMS_PER_CREDENTIAL,
       event_streams_max: env.NEXUSMON_EVENT_STREAMS_MAX,
+    };
+    this.uploads = {
+      bytes_max: env.NEXUSMON_UPLOAD_BYTES_MAX,
+      at_once_max: env.NEXUSMON_UPLOADS_MAX,
+      staged_seconds_max: env.NEXUSMON_STAGED_SECONDS_MAX,
     };
     this.log_level = env.LOG_LEVEL;
     this.traces = {

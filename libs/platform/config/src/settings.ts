@@ -43,6 +43,8 @@ const egressList = list(',').transform((entries, context) =>
 /** A published default is no secret; a short one is soon none. */
 const OPERATOR_KEY_LENGTH_MIN = 16;
 const JWT_SECRET_BYTES_MIN = 32;
+/** What an artifact may have at most, which is also what a store copies in one go. */
+const UPLOAD_BYTES_MAX = 5 * 1024 * 1024 * 1024;
 
 export const SETTINGS = {
   HOST: setting({
@@ -247,6 +249,24 @@ export const SETTINGS = {
     unit: 'streams',
     schema: count(1, 100_000),
     fallback: '1000',
+  }),
+  NEXUSMON_UPLOAD_BYTES_MAX: setting({
+    says: 'The largest file that may be uploaded.',
+    unit: 'bytes',
+    schema: count(1, UPLOAD_BYTES_MAX),
+    fallback: String(UPLOAD_BYTES_MAX),
+  }),
+  NEXUSMON_UPLOADS_MAX: setting({
+    says: 'Uploads under way at once in one gateway process; each takes 16 MiB of its memory.',
+    unit: 'uploads',
+    schema: count(1, 1_000),
+    fallback: '8',
+  }),
+  NEXUSMON_STAGED_SECONDS_MAX: setting({
+    says: 'What an upload that was cut off has left in the store is removed after so long without a new part.',
+    unit: 's',
+    schema: count(1, 604_800),
+    fallback: '3600',
   }),
   LOG_LEVEL: setting({
     says: 'The least important line that is written.',

@@ -31,6 +31,12 @@ const examples: Examples = {
       inputs: ['art_733e212f-0f8c-87db-adb6-a38d7e7c00eb'],
     },
   ],
+  ArtifactUploaded: [
+    {
+      ...{ ...version_2, size: 5_368_709_120, media_type: 'application/pdf', kind: 'document' },
+      inputs: ['art_015ace68-6b6e-88a6-966d-1bd7697c8766'],
+    },
+  ],
   ArtifactDeleted: [{ ...version_2, reason: 'It names a customer.' }],
   ArtifactDamaged: [
     { ...version_2, damage: 'lost' },

@@ -3,6 +3,7 @@ import {
   asked,
   digest,
   firstVersion,
+  idOf,
   instant,
   mission_id,
   pageQuery,
@@ -18,6 +19,11 @@ export const ARTIFACT_BYTES_MAX = 5 * 1024 * 1024 * 1024;
 export const artifact_kind = z.enum(['output', 'log', 'snapshot', 'review', 'document']).meta({ id: 'ArtifactKind' });
 /** A range of a larger blob is checked by pieces of this size, which have digests of their own. */
 export const PIECE_BYTES = 4 * 1024 * 1024;
+/** Bytes from outside travel in parts of this size. What ends within the first of them is put as one piece. */
+export const UPLOAD_PART_BYTES = 8 * 1024 * 1024;
+/** The most parts that an upload to the store can have. */
+const UPLOAD_PARTS_MAX = 10_000;
+export const INPUTS_MAX = 1_000;
 /** How far a lineage is followed each way, and how many artifacts it shows, at most. */
 export const LINEAGE_DEPTH_MAX = 32;
 export const LINEAGE_NODES_MAX = 500;
@@ -39,21 +45,21 @@ const version_of_series = { artifact_id, name: artifact_name, version: z.int().m
 const found_instead = { found_sha256: digest.optional(), found_size: z.int().min(0).optional() };
 const reason = text(1, 4_000);
 
+const recorded = {
+  artifact_id,
+  name: artifact_name,
+  version: z.int().min(1),
+  sha256: digest,
+  size: z.int().min(0),
+  media_type: z.string().max(256),
+  kind: artifact_kind,
+};
+
 /** One immutable version of a named series. The blob lay under its SHA-256, verified, before this was written. */
 export const artifactEvents = {
-  ArtifactRecorded: firstVersion(
-    z.strictObject({
-      artifact_id,
-      name: artifact_name,
-      version: z.int().min(1),
-      sha256: digest,
-      size: z.int().min(0),
-      media_type: z.string().max(256),
-      kind: artifact_kind,
-      ...producer,
-      inputs: z.array(artifact_id),
-    }),
-  ),
+  ArtifactRecorded: firstVersion(z.strictObject({ ...recorded, ...producer, inputs: z.array(artifact_id) })),
+  /** As above, of bytes that were brought from outside: their producer is the actor. */
+  ArtifactUploaded: firstVersion(z.strictObject({ ...recorded, inputs: z.array(artifact_id) })),
   /** The bytes go with it, once no other artifact has them. */
   ArtifactDeleted: firstVersion(z.strictObject({ ...version_of_series, reason: sealed(reason) })),
   /** A check found that the stored bytes are not there, or others. */
@@ -72,10 +78,11 @@ export const artifactDocument = z
     media_type: z.string(),
     size: z.int(),
     kind: artifact_kind,
-    mission_id,
-    task_id,
-    attempt,
-    worker: z.string(),
+    mission_id: mission_id.optional().describe('Of what a task made: its mission, task, attempt and worker.'),
+    task_id: task_id.optional(),
+    attempt: attempt.optional(),
+    worker: z.string().optional(),
+    uploaded_by: z.string().optional().describe('Of what was uploaded: who did it.'),
     inputs: z.array(artifact_id),
     created_at: instant,
     deleted_at: instant.optional().describe('The bytes are gone for good.'),
@@ -108,9 +115,35 @@ export const recordArtifact = z.strictObject({
   media_type: z.string().max(256),
   kind: artifact_kind,
   ...producer,
-  inputs: z.array(artifact_id).max(1_000),
+  inputs: z.array(artifact_id).max(INPUTS_MAX),
 });
 export type RecordArtifact = z.infer<typeof recordArtifact>;
+
+/** Opens a place for bytes whose digest will be known with the last of them. `store_id` is the store's own name. */
+export const stageUpload = z.strictObject({ inputs: z.array(artifact_id).max(INPUTS_MAX) });
+export const stagedUpload = z.strictObject({ upload_id: idOf('upl'), store_id: z.string().min(1).max(1_024) });
+export type StagedUpload = z.infer<typeof stagedUpload>;
+/** A URL for one PUT of one part; all but the last have `UPLOAD_PART_BYTES`. */
+export const stagePart = z.strictObject({ ...stagedUpload.shape, part: z.int().min(1).max(UPLOAD_PARTS_MAX) });
+export const stagedPart = z.strictObject({ url: z.string() });
+/** Gives it up. What was staged goes. */
+export const unstageUpload = stagedUpload;
+/**
+ * Records bytes from outside as the next version of a name. They have been put under their digest, or they are staged:
+ * `etags` is then what the store said to each part. The same request may be sent again while it is being carried out.
+ */
+export const recordUpload = z.strictObject({
+  asked,
+  name: artifact_name,
+  sha256: digest,
+  size: z.int().min(0),
+  media_type: z.string().max(256),
+  inputs: z.array(artifact_id).max(INPUTS_MAX),
+  staged: z
+    .strictObject({ ...stagedUpload.shape, etags: z.array(z.string().max(256)).min(1).max(UPLOAD_PARTS_MAX) })
+    .optional(),
+});
+export type RecordUpload = z.infer<typeof recordUpload>;
 export const deleteBody = z.strictObject({ reason }).meta({ id: 'DeleteArtifact' });
 /** `key_id`: whose words the reason is. A series has the key of who first deleted something of it. */
 export const deleteArtifact = z.strictObject({ asked, artifact_id, ...deleteBody.shape, key_id: z.string() });
@@ -178,6 +211,10 @@ export type LineageNode = z.infer<typeof lineageNode>;
 export const VAULT_SUBJECTS = {
   begin_upload: 'cmd.vault.begin_upload',
   record: 'cmd.vault.record',
+  stage: 'cmd.vault.stage',
+  stage_part: 'cmd.vault.stage_part',
+  unstage: 'cmd.vault.unstage',
+  upload: 'cmd.vault.upload',
   delete: 'cmd.vault.delete',
   check: 'cmd.vault.check',
   get: 'qry.vault.get',

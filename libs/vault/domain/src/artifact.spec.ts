@@ -25,6 +25,7 @@ const data = {
   worker: 'report.compose',
   inputs: [],
 };
+const { mission_id: _mission, task_id: _task, attempt: _attempt, worker: _worker, ...brought } = data;
 type CommandOf<Type> = Extract<ArtifactCommand, { type: Type }>;
 type Record = CommandOf<'RecordArtifact'>;
 const record = (over: Partial<Record['data']> = {}): Record => ({
@@ -38,6 +39,15 @@ const recorded = (version: number, over: Partial<Record['data']> = {}): EventOf<
   actor: 'service:vault',
   time: at(1),
   data: { ...data, ...over, version },
+});
+type Upload = CommandOf<'RecordUpload'>;
+const upload = (over: Partial<Upload['data']> = {}): Upload => ({
+  ...{ type: 'RecordUpload', actor: 'operator:owner', time: at(1) },
+  data: { ...brought, ...over },
+});
+const uploaded = (version: number, over: Partial<Upload['data']> = {}): EventOf<'ArtifactUploaded'> => ({
+  ...{ type: 'ArtifactUploaded', actor: 'operator:owner', time: at(1) },
+  data: { ...brought, ...over, version },
 });
 const about = (version: number, over: { name?: string } = {}) => ({
   ...{ artifact_id: idOf(version), name: data.name, version, sha256: data.sha256 },
@@ -90,6 +100,22 @@ describe('an artifact series', () => {
     given(recorded(1))
       .when(record({ ...other_bytes, name: 'another' }))
       .thenRejected({ code: 'another-series', name: data.name });
+  });
+  it('takes what is uploaded as the next version, of the same bytes too (V1, V7)', () => {
+    given().when(upload()).then(uploaded(1));
+    given(uploaded(1)).when(upload()).then(uploaded(2));
+    given(recorded(1)).when(upload()).then(uploaded(2));
+    given(recorded(1), uploaded(2)).when(record()).thenNothing();
+    given(uploaded(1))
+      .when(upload({ name: 'another' }))
+      .thenRejected({ code: 'another-series', name: data.name });
+  });
+  it('is deleted and damaged as any other when it was uploaded (V5, V6)', () => {
+    given(uploaded(1)).when(remove(1)).then(deleted(1));
+    given(uploaded(1), deleted(1)).when(upload()).then(uploaded(2));
+    given(uploaded(1))
+      .when(note(1, { result: 'missing' }))
+      .then(damaged(1, 'lost'));
   });
   it('deletes a version once, and goes on counting (V5)', () => {
     given(recorded(1)).when(remove(1)).then(deleted(1));
@@ -153,21 +179,29 @@ describe('an artifact series', () => {
       created_at: at(1),
       links: { content: `/v1/vault/artifacts/${idOf(1)}/content` },
     }));
+  it('says who uploaded it, where nobody made it', () => {
+    const document = artifactDocument.parse(toDocument(uploaded(1)));
+    expect(document).toMatchObject({ uploaded_by: 'operator:owner', created_at: at(1) });
+    expect(document.links).not.toHaveProperty('mission');
+    expect(document).not.toHaveProperty('mission_id');
+  });
 
   it('counts without a gap, and stays small, whatever is recorded (V1, V4)', () => {
     const anyRecord = fc
       .record({ letter: fc.constantFrom('a', 'b', 'c', 'd'), task: fc.nat(9), attempt: fc.integer({ min: 1, max: 3 }) })
       .map(({ letter, task, attempt }) => record({ sha256: letter.repeat(64), task_id: `t${task}`, attempt }));
+    const anyUpload = fc.constantFrom('a', 'b').map((letter) => upload({ sha256: letter.repeat(64) }));
     fc.assert(
-      fc.property(fc.array(anyRecord, { maxLength: 60, size: 'max' }), (commands) => {
+      fc.property(fc.array(fc.oneof(anyRecord, anyUpload), { maxLength: 60, size: 'max' }), (commands) => {
         const events = history(commands);
         expect(events.map((event) => event.data.version)).toEqual(events.map((_, index) => index + 1));
         const series = fold(events);
         if (series.status === 'absent') return;
         expect(series.version).toBe(events.length);
-        expect(series.recent.length).toBe(Math.min(events.length, RECENT_MAX));
+        const by_tasks = events.filter(({ type }) => type === 'ArtifactRecorded').length;
+        expect(series.recent.length).toBe(Math.min(by_tasks, RECENT_MAX));
         const last = commands.at(-1);
-        if (last) expect(recordedAlready(series, last.data)).toBeDefined();
+        if (last?.type === 'RecordArtifact') expect(recordedAlready(series, last.data)).toBeDefined();
       }),
       { numRuns: 40 },
     );

@@ -11,6 +11,7 @@
 //       versions are deleted or damaged as runs of them.
 //   V5. A version is deleted once, for good. It still counts, and nothing is noted of it afterwards.
 //   V6. Damage is noted when it begins and when it ends, however often it is looked at.
+//   V7. What is uploaded is the next version, of whatever bytes: whether it is the same upload again, its command says.
 
 import { accept, nothing, reject, type Decider, type Decision } from '@nexusmon/kernel';
 import type { ArtifactEvent, CheckDocument } from '@nexusmon/vault-contract';
@@ -19,10 +20,12 @@ import { hasVersion, withoutVersion, withVersion, type VersionRuns } from './ver
 export type EventOf<Type extends ArtifactEvent['type']> = Extract<ArtifactEvent, { type: Type }>;
 type DataOf<Type extends ArtifactEvent['type']> = EventOf<Type>['data'];
 type Recorded = DataOf<'ArtifactRecorded'>;
+type Uploaded = DataOf<'ArtifactUploaded'>;
 type Stamp = Readonly<{ actor: string; time: string }>;
 
 /** `artifact_id` names the version that comes of it, if one does. */
 type RecordArtifact = Stamp & Readonly<{ type: 'RecordArtifact'; data: Readonly<Omit<Recorded, 'version'>> }>;
+type RecordUpload = Stamp & Readonly<{ type: 'RecordUpload'; data: Readonly<Omit<Uploaded, 'version'>> }>;
 type DeleteArtifact = Stamp & Readonly<{ type: 'DeleteArtifact'; data: Readonly<DataOf<'ArtifactDeleted'>> }>;
 /** The stored bytes of a version have been looked at. */
 type NoteCheck = Stamp &
@@ -33,7 +36,7 @@ type NoteCheck = Stamp &
         Pick<CheckDocument, 'found_sha256' | 'found_size'> & { result: CheckDocument['result'] }
     >;
   }>;
-export type ArtifactCommand = RecordArtifact | DeleteArtifact | NoteCheck;
+export type ArtifactCommand = RecordArtifact | RecordUpload | DeleteArtifact | NoteCheck;
 
 /**
  * How many records are remembered to recognise a repetition. Repetitions come from the task that is running now, within
@@ -72,10 +75,11 @@ export const recordedAlready = (
         (record) => record.sha256 === sha256 && record.mission_id === mission_id && record.task_id === task_id,
       );
 
+const nextOf = (state: ArtifactSeries): number => (state.status === 'absent' ? 1 : state.version + 1);
+
 const record = ({ actor, time, data }: RecordArtifact, state: ArtifactSeries): Decided => {
   if (recordedAlready(state, data)) return nothing;
-  const version = state.status === 'absent' ? 1 : state.version + 1;
-  return accept({ type: 'ArtifactRecorded', actor, time, data: { ...data, version } });
+  return accept({ type: 'ArtifactRecorded', actor, time, data: { ...data, version: nextOf(state) } });
 };
 
 const noteCheck = ({ actor, time, data }: NoteCheck, { damaged }: KeptSeries): Decided => {
@@ -92,6 +96,8 @@ const decide = (command: ArtifactCommand, state: ArtifactSeries): Decided => {
   const { type, actor, time, data } = command;
   if (state.status === 'kept' && state.name !== data.name) return reject({ code: 'another-series', name: state.name });
   if (type === 'RecordArtifact') return record(command, state);
+  if (type === 'RecordUpload')
+    return accept({ type: 'ArtifactUploaded', actor, time, data: { ...data, version: nextOf(state) } });
   const versions = state.status === 'absent' ? 0 : state.version;
   if (state.status === 'absent' || data.version > versions) return reject({ code: 'version-unknown', versions });
   if (hasVersion(state.deleted, data.version)) return nothing;
@@ -99,15 +105,22 @@ const decide = (command: ArtifactCommand, state: ArtifactSeries): Decided => {
   return accept({ type: 'ArtifactDeleted', actor, time, data });
 };
 
+/** The series with its newest version. */
+const grown = (state: ArtifactSeries, { name, version }: Uploaded): KeptSeries =>
+  state.status === 'absent'
+    ? { status: 'kept', name, version, recent: [], deleted: [], damaged: [] }
+    : { ...state, version };
+
 const recorded = (state: ArtifactSeries, { time, data }: EventOf<'ArtifactRecorded'>): KeptSeries => {
-  const { artifact_id, name, version, sha256, mission_id, task_id } = data;
+  const { artifact_id, version, sha256, mission_id, task_id } = data;
   const latest: ArtifactRecord = { artifact_id, version, sha256, mission_id, task_id, recorded_at: time };
-  if (state.status === 'absent') return { status: 'kept', name, version, recent: [latest], deleted: [], damaged: [] };
-  return { ...state, version, recent: [latest, ...state.recent].slice(0, RECENT_MAX) };
+  const series = grown(state, data);
+  return { ...series, recent: [latest, ...series.recent].slice(0, RECENT_MAX) };
 };
 
 const evolve = (state: ArtifactSeries, event: ArtifactEvent): ArtifactSeries => {
   if (event.type === 'ArtifactRecorded') return recorded(state, event);
+  if (event.type === 'ArtifactUploaded') return grown(state, event.data);
   // Nothing else happens to a series before its first record.
   if (state.status === 'absent') return state;
   const { artifact_id, version } = event.data;

@@ -2,9 +2,11 @@ import type { NamedMigration } from '@nexusmon/projections';
 import { ArtifactView } from './migrations/0001-artifact-view.js';
 import { ArtifactLineage } from './migrations/0002-artifact-lineage.js';
 import { ArtifactStanding } from './migrations/0003-artifact-standing.js';
+import { ArtifactUploads } from './migrations/0004-artifact-uploads.js';
 
 export const vaultMigrations: readonly NamedMigration[] = [
   { name: '0001-artifact-view', class: ArtifactView },
   { name: '0002-artifact-lineage', class: ArtifactLineage },
   { name: '0003-artifact-standing', class: ArtifactStanding },
+  { name: '0004-artifact-uploads', class: ArtifactUploads },
 ];

@@ -11,7 +11,7 @@ export const withFigures = (projection: Projection): Projection =>
   counted(projection, (commits) => {
     for (const { events } of commits)
       for (const { name, data } of events) {
-        if (name !== 'ArtifactRecorded') continue;
+        if (name !== 'ArtifactRecorded' && name !== 'ArtifactUploaded') continue;
         artifacts();
         artifactBytes({}, Number(data['size']));
       }

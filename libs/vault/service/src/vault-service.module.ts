@@ -4,7 +4,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { BlobStore } from '@nexusmon/artifacts';
+import { BlobStore, StagingStore } from '@nexusmon/artifacts';
 import { Config, ContextSecrets } from '@nexusmon/config';
 import { Derived, Health, PlatformModule } from '@nexusmon/runtime';
 import { ArtifactList } from './artifact/artifact-list.js';
@@ -17,6 +17,7 @@ import { BlobRemoval, removeBlobs } from './artifact/blob-removal.js';
 import { EnclosureStore } from './artifact/enclosure-store.js';
 import { Lineage } from './artifact/lineage.js';
 import { MissionStanding } from './artifact/mission-standing.js';
+import { Uploads } from './artifact/uploads.js';
 import { withFigures } from './telemetry.js';
 
 const storeOptions = ({ s3 }: Config, secrets: ContextSecrets) => ({
@@ -33,6 +34,11 @@ const stores = [
     useFactory: (config: Config, secrets: ContextSecrets) => new BlobStore(storeOptions(config, secrets)),
   },
   {
+    provide: StagingStore,
+    inject,
+    useFactory: (config: Config, secrets: ContextSecrets) => new StagingStore(storeOptions(config, secrets)),
+  },
+  {
     provide: EnclosureStore,
     inject,
     useFactory: (config: Config, secrets: ContextSecrets) =>
@@ -43,7 +49,10 @@ const stores = [
 @Module({
   imports: [PlatformModule.forContext('vault')],
   controllers: [ArtifactRequestHandler],
-  providers: [...stores, ...[ArtifactList, Artifacts, BlobChecks, BlobPieces, BlobRemoval, Lineage, MissionStanding]],
+  providers: [
+    ...stores,
+    ...[ArtifactList, Artifacts, BlobChecks, BlobPieces, BlobRemoval, Lineage, MissionStanding, Uploads],
+  ],
 })
 export class VaultServiceModule implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(
@@ -51,7 +60,9 @@ export class VaultServiceModule implements OnApplicationBootstrap, BeforeApplica
     health: Health,
     private readonly blobs: BlobStore,
     private readonly enclosures: EnclosureStore,
+    private readonly staging: StagingStore,
     private readonly checks: BlobChecks,
+    private readonly uploads: Uploads,
     removal: BlobRemoval,
   ) {
     derived.addProjection(withFigures(artifactProjection));
@@ -65,14 +76,17 @@ export class VaultServiceModule implements OnApplicationBootstrap, BeforeApplica
 
   onApplicationBootstrap(): void {
     this.checks.start();
+    this.uploads.start();
   }
 
   beforeApplicationShutdown(): void {
     this.checks.close();
+    this.uploads.close();
   }
 
   onApplicationShutdown(): void {
     this.blobs.close();
+    this.staging.close();
     this.enclosures.close();
   }
 }

@@ -1,5 +1,5 @@
 // The vault over real NATS, PostgreSQL and MinIO, asked over the wire as a runner asks it. `V1`–`V6` are the numbers in
-// artifacts.ts, `R1`–`R3` those in blob-removal.ts, `C1`–`C3` those in blob-checks.ts.
+// artifacts.ts, `U1`–`U5` those in uploads.ts, `R1`–`R3` those in blob-removal.ts, `C1`–`C3` those in blob-checks.ts.
 
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { BlobStore } from '@nexusmon/artifacts';
+import { BlobStore, StagingStore, UploadLost } from '@nexusmon/artifacts';
 import { readConfig } from '@nexusmon/config';
 import { keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
@@ -25,8 +25,13 @@ import {
   type LineageDocument,
   type openedArtifact,
   type RecordArtifact,
+  type RecordUpload,
+  type StagedUpload,
+  type stagedPart,
   type uploadTarget,
+  UPLOAD_PART_BYTES,
 } from '@nexusmon/vault-contract';
+import { Client } from 'minio';
 import type { z } from 'zod';
 import { BlobChecks } from './artifact/blob-checks.js';
 import { BlobRemoval } from './artifact/blob-removal.js';
@@ -474,11 +479,12 @@ describe('a deleted artifact', () => {
 
   it('of a mission that has not ended is not deleted (V6)', async () => {
     const artifact = await keep(`still running ${newId('x')}`);
-    missions.set(artifact.mission_id, 'running');
+    const { mission_id = '' } = artifact;
+    missions.set(mission_id, 'running');
     await expect(deletion(artifact.artifact_id)).resolves.toMatchObject({
       ...{ kind: 'refused', refusal: { code: 'mission-running', facts: { status: 'running' } } },
     });
-    missions.set(artifact.mission_id, 'completed');
+    missions.set(mission_id, 'completed');
     expect(codeOf(await deletion(artifact.artifact_id))).toBe('done');
   });
 
@@ -565,6 +571,145 @@ describe('a record beside a removal of the same bytes', () => {
       expect(await (await fetch((await open(next.artifact_id)).url)).text()).toBe(text);
       standing = next;
     }
+  });
+});
+
+describe('an upload', () => {
+  const upload = (bytes: Buffer, change: Partial<RecordUpload> = {}): RecordUpload => ({
+    asked: { actor: 'operator:owner', command_id: newId('cmd') },
+    ...{ name: `notes/${newId('x')}`, sha256: sha256Hex(bytes), size: bytes.length, media_type: 'text/plain' },
+    ...{ inputs: [], ...change },
+  });
+  const sent = (request: RecordUpload) =>
+    client.request<ArtifactDocument>(VAULT_SUBJECTS.upload, request, { timeout_ms: 30_000 });
+  const stage = async (inputs: string[] = []) =>
+    done(await client.request<StagedUpload>(VAULT_SUBJECTS.stage, { inputs }));
+  /** As the gateway does it. */
+  const staged = async (bytes: Buffer) => {
+    const place = await stage();
+    const etags: string[] = [];
+    for (let at = 0; at < bytes.length; at += UPLOAD_PART_BYTES) {
+      const request = { ...place, part: etags.length + 1 };
+      const { url } = done(await client.request<z.infer<typeof stagedPart>>(VAULT_SUBJECTS.stage_part, request));
+      const answer = await fetch(url, { method: 'PUT', body: bytes.subarray(at, at + UPLOAD_PART_BYTES) });
+      expect(answer.status).toBe(200);
+      etags.push(answer.headers.get('etag') ?? '');
+    }
+    return { ...place, etags };
+  };
+  const stagedKeys = async () => {
+    const keys: string[] = [];
+    const listing = new Client({
+      ...{ endPoint: new URL(config.s3.endpoint).hostname, port: Number(new URL(config.s3.endpoint).port) },
+      ...{ useSSL: false, accessKey: access_key, secretKey: secret_key, region: config.s3.region },
+    }).listObjectsV2(config.s3.bucket, 'staged/', true) as AsyncIterable<{ name: string }>;
+    for await (const { name } of listing) keys.push(name);
+    return keys;
+  };
+  const large = () => Buffer.concat([randomBytes(UPLOAD_PART_BYTES), Buffer.from('the last part')]);
+
+  it('of small bytes lies under its digest, as one object however often, and is the next version of its name', async () => {
+    const bytes = Buffer.from(`uploaded ${newId('x')}`);
+    await put(bytes);
+    const first = done(await sent(upload(bytes)));
+    expect(first).toMatchObject({ version: 1, uploaded_by: 'operator:owner', kind: 'document', size: bytes.length });
+    const second = done(await sent(upload(bytes, { name: first.name, inputs: [first.artifact_id] })));
+    expect(second).toMatchObject({ version: 2, sha256: first.sha256 });
+    const { nodes } = await lineage({ artifact_id: first.artifact_id });
+    expect(nodes.map(({ artifact }) => artifact.artifact_id)).toEqual([first.artifact_id, second.artifact_id]);
+    expect(done(await deletion(first.artifact_id)).deleted_by).toBe('operator:owner');
+    await settledRemovals();
+    expect(await isStored(first.sha256)).toBe(true);
+    done(await deletion(second.artifact_id));
+    await untilRemoved(first.sha256);
+  });
+
+  it('of large bytes is joined, copied, read, and leaves nothing staged (U1)', async () => {
+    const bytes = large();
+    const artifact = done(await sent(upload(bytes, { staged: await staged(bytes) })));
+    const { url } = await open(artifact.artifact_id);
+    expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(bytes)).toBe(true);
+    expect(await stagedKeys()).toEqual([]);
+    // The same bytes again: what lies there stays.
+    const again = done(await sent(upload(bytes, { staged: await staged(bytes) })));
+    expect(again).toMatchObject({ sha256: artifact.sha256, version: 1 });
+    expect(await stagedKeys()).toEqual([]);
+  });
+
+  it('whose bytes are others than was counted is refused, and leaves nothing (U1)', async () => {
+    const bytes = large();
+    const sha256 = sha256Hex(newId('x'));
+    expect(codeOf(await sent(upload(bytes, { sha256, staged: await staged(bytes) })))).toBe('blob-differs');
+    expect([await isStored(sha256), await stagedKeys()]).toEqual([false, []]);
+    expect(codeOf(await sent(upload(Buffer.from(newId('x')))))).toBe('blob-absent');
+    expect(codeOf(await client.request(VAULT_SUBJECTS.stage, { inputs: [newId('art')] }))).toBe('input-unknown');
+  });
+
+  it('is the same for the same key, and refused for other bytes or another name (U4)', async () => {
+    const bytes = Buffer.from(`keyed ${newId('x')}`);
+    const other = Buffer.from(`other ${newId('x')}`);
+    await put(bytes);
+    const asked = {
+      actor: 'operator:owner',
+      ...{ command_id: keyedId('cmd', newId('x')), request_digest: 'a'.repeat(64) },
+    };
+    const request = upload(bytes, { asked });
+    const first = done(await sent(request));
+    await expect(sent(request)).resolves.toMatchObject({ changed: false, body: first });
+    await put(other);
+    const digest = { asked: { ...asked, request_digest: 'b'.repeat(64) } };
+    expect(codeOf(await sent({ ...upload(other, digest), name: first.name }))).toBe('idempotency-key-reused');
+    expect(codeOf(await sent({ ...request, ...digest, name: 'another' }))).toBe('idempotency-key-reused');
+    expect([await isStored(sha256Hex(other)), await isStored(first.sha256)]).toEqual([false, true]);
+    expect((await versions({ artifact_id: first.artifact_id })).data).toHaveLength(1);
+  });
+
+  it('that is asked for again while it is recorded is recorded once (U3)', async () => {
+    const bytes = large();
+    const request = upload(bytes, { staged: await staged(bytes) });
+    const [first, second] = await Promise.all([sent(request), sent(request)]);
+    expect(done(second)).toEqual(done(first));
+    expect((await versions({ artifact_id: done(first).artifact_id })).data).toHaveLength(1);
+  });
+
+  it('beside a removal of the same bytes is copied again (U2)', async () => {
+    const bytes = large();
+    const [one, two] = [await staged(bytes), await staged(bytes)];
+    const first = done(await sent(upload(bytes, { staged: one })));
+    const store = vault.app.get(BlobStore, { strict: false });
+    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const remove = store.remove.bind(store);
+    store.remove = async (sha256) => {
+      reached.resolve();
+      await go.promise;
+      return remove(sha256);
+    };
+    done(await deletion(first.artifact_id));
+    await reached.promise;
+    const sending = sent(upload(bytes, { staged: two }));
+    expect(await Promise.race([sending.then(() => true), pause(300, false)])).toBe(false);
+    go.resolve();
+    store.remove = remove;
+    expect(done(await sending).sha256).toBe(first.sha256);
+    expect(await isStored(first.sha256)).toBe(true);
+  });
+
+  it('that nobody brings to an end is removed, with parts or joined; one that is given up at once (U5)', async () => {
+    const given_up = await staged(large());
+    await client.request(VAULT_SUBJECTS.unstage, { upload_id: given_up.upload_id, store_id: given_up.store_id });
+    expect(await stagedKeys()).toEqual([]);
+    await client.request(VAULT_SUBJECTS.unstage, { upload_id: given_up.upload_id, store_id: given_up.store_id });
+
+    const [begun, joined] = [await staged(large()), await staged(large())];
+    const staging = vault.app.get(StagingStore, { strict: false });
+    await staging.join(joined, joined.etags, UPLOAD_PART_BYTES + 13);
+    await staging.join(joined, joined.etags, UPLOAD_PART_BYTES + 13);
+    expect(await staging.sweep(3_600)).toEqual([]);
+    expect(await staging.sweep(0, (upload_id) => upload_id === joined.upload_id)).toEqual([begun.upload_id]);
+    await expect(staging.join(begun, begun.etags, 1)).rejects.toThrow(UploadLost);
+    expect(await staging.sweep(0)).toEqual([joined.upload_id]);
+    expect(await stagedKeys()).toEqual([]);
+    await expect(staging.copy(joined, sha256Hex('x'), 1)).rejects.toThrow(UploadLost);
   });
 });
 

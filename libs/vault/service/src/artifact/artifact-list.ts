@@ -45,6 +45,15 @@ export class ArtifactList {
     return rows.map(({ document }) => document);
   }
 
+  /** What a command has uploaded, of whatever name. */
+  async uploadedBy(command_id: string): Promise<ArtifactDocument | undefined> {
+    const { rows } = await this.database.query<Pick<ViewRow, 'document'>>(
+      `select document from ${ARTIFACT_VIEW} where upload_command = $1 order by position, place limit 1`,
+      [command_id],
+    );
+    return rows[0]?.document;
+  }
+
   /** Whether an artifact still needs the bytes of this digest. */
   async needs(sha256: string, sql: Sql = this.database): Promise<boolean> {
     const { rows } = await sql.query(`select from ${ARTIFACT_VIEW} where sha256 = $1 and not deleted limit 1`, [

@@ -1,7 +1,7 @@
 import { messageOf, type RecordedEvent } from '@nexusmon/event-log';
 import { orderOf, type OpenCommit, type Projection, type Row, type TableStore } from '@nexusmon/projections';
 import type { ArtifactDocument, ArtifactEvent } from '@nexusmon/vault-contract';
-import { afterwards, toDocument, type EventOf } from '@nexusmon/vault-domain';
+import { afterwards, toDocument, type Begun } from '@nexusmon/vault-domain';
 import { artifactAggregate } from './artifact.aggregate.js';
 
 /** One row for each version of each series. `position` and `place` are where it was recorded: what lists go by. */
@@ -19,8 +19,10 @@ const columnsOf = (document: ArtifactDocument): Row => {
   return { artifact_id, name, version, mission_id, task_id, kind, sha256, ...standing, document };
 };
 
-const recorded = (commit: Commit, { index }: RecordedEvent, event: EventOf<'ArtifactRecorded'>): Row => ({
+const begun = (commit: Commit, { index, causationid }: RecordedEvent, event: Begun): Row => ({
   ...columnsOf(toDocument(event)),
+  // What an Idempotency-Key is told by: the name of an upload is part of what the key is bound to.
+  upload_command: event.type === 'ArtifactUploaded' ? causationid : null,
   position: orderOf(commit),
   place: index,
   position_text: commit.position(),
@@ -29,8 +31,8 @@ const recorded = (commit: Commit, { index }: RecordedEvent, event: EventOf<'Arti
 const fold = async (rows: TableStore, inputs: TableStore, commit: Commit, read: RecordedEvent): Promise<void> => {
   const event = messageOf(read) as ArtifactEvent;
   const { artifact_id } = event.data;
-  if (event.type === 'ArtifactRecorded') {
-    rows.put(recorded(commit, read, event));
+  if (event.type === 'ArtifactRecorded' || event.type === 'ArtifactUploaded') {
+    rows.put(begun(commit, read, event));
     for (const input_id of new Set(event.data.inputs)) inputs.put({ artifact_id, input_id });
     return;
   }

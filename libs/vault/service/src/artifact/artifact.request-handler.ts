@@ -14,17 +14,24 @@ import {
   openArtifact,
   openBlob,
   recordArtifact,
+  recordUpload,
+  stagePart,
+  stageUpload,
+  unstageUpload,
   VAULT_SUBJECTS,
   type ArtifactDocument,
   type DeleteArtifact,
   type LineageDocument,
   type RecordArtifact,
+  type RecordUpload,
+  type StagedUpload,
 } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
 import { ArtifactList } from './artifact-list.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
 import { Artifacts, notFound } from './artifacts.js';
 import { Lineage } from './lineage.js';
+import { Uploads } from './uploads.js';
 
 type Refused = Extract<Reply<never>, { kind: 'refused' }>;
 type Placed = Readonly<{ min_position?: string | undefined }>;
@@ -40,6 +47,7 @@ const isRefused = (read: object): read is Refused => 'kind' in read && read.kind
 export class ArtifactRequestHandler {
   constructor(
     private readonly artifacts: Artifacts,
+    private readonly uploads: Uploads,
     private readonly list: ArtifactList,
     private readonly lineage: Lineage,
     private readonly projections: Projections,
@@ -53,6 +61,26 @@ export class ArtifactRequestHandler {
   @Handle(VAULT_SUBJECTS.record, recordArtifact)
   record(request: RecordArtifact) {
     return this.artifacts.record(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.stage, stageUpload)
+  stage(request: z.infer<typeof stageUpload>) {
+    return this.uploads.stage(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.stage_part, stagePart)
+  stagePart(request: z.infer<typeof stagePart>) {
+    return this.uploads.part(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.unstage, unstageUpload)
+  unstage(request: StagedUpload) {
+    return this.uploads.unstage(request);
+  }
+
+  @Handle(VAULT_SUBJECTS.upload, recordUpload)
+  recordUpload(request: RecordUpload) {
+    return this.uploads.record(request);
   }
 
   @Handle(VAULT_SUBJECTS.delete, deleteArtifact)

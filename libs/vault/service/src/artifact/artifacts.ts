@@ -51,12 +51,14 @@ const DETAILS: Record<(ArtifactRejection | KeyReused)['code'], string> = {
 };
 
 type Done<Body> = Extract<Reply<Body>, { kind: 'done' }>;
-type Refused = Extract<Reply<never>, { kind: 'refused' }>;
+export type Refused = Extract<Reply<never>, { kind: 'refused' }>;
 
-const refused = (code: string, detail: string, facts?: Refusal['facts']): Refused => ({
+export const refused = (code: string, detail: string, facts?: Refusal['facts']): Refused => ({
   kind: 'refused',
   refusal: { code, detail, ...(facts ? { facts } : {}) },
 });
+
+export const rejected = (code: keyof typeof DETAILS): Refused => refused(code, DETAILS[code]);
 
 @Injectable()
 export class Artifacts {
@@ -86,9 +88,8 @@ export class Artifacts {
 
   async record({ asked, ...request }: RecordArtifact): Promise<Reply<ArtifactDocument>> {
     const { name, mission_id, inputs, sha256 } = request;
-    const known = new Set((await this.list.having(inputs)).map(({ artifact_id }) => artifact_id));
-    const unknown = inputs.find((input_id) => !known.has(input_id));
-    if (unknown !== undefined) return refused('input-unknown', `there is no artifact ${unknown}`);
+    const unknown = await this.unknownOf(inputs);
+    if (unknown) return unknown;
     const stored = await this.pieces.verify(request);
     if (stored.kind === 'absent') return refused('blob-absent', 'no bytes of this digest have been put');
     if (stored.kind === 'differs') {
@@ -104,7 +105,7 @@ export class Artifacts {
       traceparent: traceparent(),
       command: { type: 'RecordArtifact', actor, data: { artifact_id, ...request } },
     });
-    if (outcome.kind === 'rejected') return refused(outcome.rejection.code, DETAILS[outcome.rejection.code]);
+    if (outcome.kind === 'rejected') return rejected(outcome.rejection.code);
     const standing = recordedAlready(outcome.state, request)?.artifact_id ?? artifact_id;
     const listed = await this.listed(standing, outcome.position, outcome.kind === 'accepted');
     if (listed.body.deleted_at === undefined)
@@ -118,7 +119,8 @@ export class Artifacts {
     const found = await this.list.get(artifact_id);
     if (!found) return notFound;
     const { name, version, sha256, mission_id, deleted_at } = found.document;
-    if (deleted_at === undefined) {
+    // What was uploaded belongs to no mission.
+    if (deleted_at === undefined && mission_id !== undefined) {
       const status = await this.missions.runningAs(mission_id);
       if (status !== undefined)
         return refused('mission-running', `mission ${mission_id} has not ended and may read it`, { status });
@@ -128,12 +130,12 @@ export class Artifacts {
       artifactAggregate,
       seriesOf(name),
       {
-        ...{ command_id, request_digest, correlation_id: mission_id, traceparent: traceparent() },
+        ...{ command_id, request_digest, correlation_id: mission_id ?? seriesOf(name), traceparent: traceparent() },
         command: { type: 'DeleteArtifact', actor, data: { artifact_id, name, version, sha256, reason } },
       },
       { key_id },
     );
-    if (outcome.kind === 'rejected') return refused(outcome.rejection.code, DETAILS[outcome.rejection.code]);
+    if (outcome.kind === 'rejected') return rejected(outcome.rejection.code);
     const listed = await this.listed(artifact_id, outcome.position, outcome.kind === 'accepted');
     if (found.document.damage !== undefined) await this.checks.recount();
     return listed;
@@ -180,6 +182,13 @@ export class Artifacts {
     return { kind: 'done', changed: false, position, body: { sha256: [...digests] } };
   }
 
+  /** The first of these that is no artifact (V4); undefined when all are. */
+  async unknownOf(inputs: readonly string[]): Promise<Refused | undefined> {
+    const known = new Set((await this.list.having(inputs)).map(({ artifact_id }) => artifact_id));
+    const unknown = inputs.find((input_id) => !known.has(input_id));
+    return unknown === undefined ? undefined : refused('input-unknown', `there is no artifact ${unknown}`);
+  }
+
   /** An artifact whose bytes should be there. */
   private async kept(artifact_id: string): Promise<ListedArtifact | Refused> {
     const found = await this.list.get(artifact_id);
@@ -190,7 +199,7 @@ export class Artifacts {
   }
 
   /** V2: by the projection, not by the decision. */
-  private async listed(artifact_id: string, position: string, changed: boolean): Promise<Done<ArtifactDocument>> {
+  async listed(artifact_id: string, position: string, changed: boolean): Promise<Done<ArtifactDocument>> {
     await this.projections.waitFor(ARTIFACT_PROJECTION, position, LISTED_WITHIN_MS);
     const found = await this.list.get(artifact_id);
     // It is recorded. Asked again once the view has caught up, the same command says so.

@@ -141,7 +141,7 @@ export class BlobChecks {
     const { artifact_id, name, version, sha256, mission_id } = artifact;
     const outcome = await this.log.execute(artifactAggregate, seriesOf(name), {
       command_id: newId('cmd'),
-      correlation_id: mission_id,
+      correlation_id: mission_id ?? seriesOf(name),
       traceparent: traceparent(),
       command: { type: 'NoteCheck', actor, data: { artifact_id, name, version, sha256, ...found } },
     });
