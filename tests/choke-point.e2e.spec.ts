@@ -91,6 +91,15 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
       inputs: [],
     },
   ],
+  'cmd.vault.stage': () => [{ inputs: [] }],
+  'cmd.vault.stage_part': () => [{ upload_id: newId('upl'), store_id: 'none', part: 1 }],
+  'cmd.vault.unstage': () => [{ upload_id: newId('upl'), store_id: 'none' }],
+  'cmd.vault.upload': ({ mission_id }) => [
+    {
+      ...{ asked: gateway(), name: `${mission_id}/one/file`, sha256: DIGEST, size: 1 },
+      ...{ media_type: 'text/plain', inputs: [] },
+    },
+  ],
   'cmd.evolution.rebuild': () => rebuilding('evolution.progress'),
   'cmd.governance.rebuild': () => rebuilding('governance.approval'),
   'cmd.mission.rebuild': () => rebuilding('mission.mission'),
