@@ -143,6 +143,9 @@ const ROUTES: Record<string, (mission: MissionDocument) => Try[]> = {
   'DELETE /v1/vault/artifacts/{artifact_id}': () => [
     { method: 'DELETE', path: `/v1/vault/artifacts/${newId('art')}`, body: { reason: 'now' } },
   ],
+  'POST /v1/vault/artifacts': ({ mission_id }) => [
+    { path: '/v1/vault/artifacts', body: { name: `${mission_id}/one/file`, file: 'now' } },
+  ],
   'POST /v1/vault/artifacts/{artifact_id}/check': () => [
     { path: `/v1/vault/artifacts/${newId('art')}/check`, body: {} },
   ],

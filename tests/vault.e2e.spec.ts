@@ -1,13 +1,20 @@
 // The vault on the whole product: what a mission leaves there, found, followed and read in part.
 
-import { existsSync, renameSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { request as httpRequest, type ClientRequest } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import type { Page } from '@nexusmon/shared-contract';
-import type { ArtifactDocument, CheckDocument, LineageDocument } from '@nexusmon/vault-contract';
+import {
+  UPLOAD_PART_BYTES,
+  type ArtifactDocument,
+  type CheckDocument,
+  type LineageDocument,
+} from '@nexusmon/vault-contract';
 import { EventSource } from './support/event-source.js';
-import { eventually, Product, type Client, type Problem } from './support/product.js';
+import { Client, eventually, Product, type Answer, type Problem } from './support/product.js';
 
 const ARTIFACTS = '/v1/vault/artifacts';
 const NONE = 'art_01890000-0000-7000-8000-000000000000';
@@ -179,4 +186,171 @@ describe('a range of an artifact', () => {
     const head = await content({ range: 'bytes=0-1' }, 'HEAD');
     expect([head.status, head.headers.get('content-length'), head.body]).toEqual([200, String(size), '']);
   });
+});
+
+const MIB = 1024 * 1024;
+const BOUNDARY = 'a-boundary-that-stands-nowhere-else';
+
+type Fields = Readonly<Record<string, string>>;
+
+/** As a browser or curl sends it. */
+const upload = async <Body = ArtifactDocument>(
+  bytes: Blob | Uint8Array<ArrayBuffer>,
+  { fields = {}, headers = {}, by = operator }: { fields?: Fields; headers?: Fields; by?: Client } = {},
+): Promise<Answer<Body>> => {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', bytes instanceof Blob ? bytes : new Blob([bytes], { type: 'text/plain' }), 'notes.txt');
+  const authorization = `Bearer ${by.token ?? ''}`;
+  const init = { method: 'POST', body: form, headers: { authorization, 'user-agent': 'nexusmon-tests', ...headers } };
+  const response = await fetch(`${operator.url}${ARTIFACTS}`, init);
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Body };
+};
+const contentOf = async (artifact: ArtifactDocument): Promise<string> => {
+  const headers = { authorization: `Bearer ${operator.token ?? ''}`, 'user-agent': 'nexusmon-tests' };
+  const { body } = await fetch(`${operator.url}${pathOf(artifact)}/content`, { headers });
+  const digest = createHash('sha256');
+  if (body) for await (const chunk of body as AsyncIterable<Uint8Array>) digest.update(chunk);
+  return digest.digest('hex');
+};
+const digestOf = (...chunks: Uint8Array[]) => {
+  const digest = createHash('sha256');
+  for (const chunk of chunks) digest.update(chunk);
+  return digest.digest('hex');
+};
+
+/** What uploads have in the store before they are recorded: of parts, and beside them. */
+const stagedFiles = (): string[] => {
+  const store = join(product.data_dir, 'minio/store');
+  const under = (folder: string) =>
+    existsSync(folder)
+      ? (readdirSync(folder, { recursive: true }) as string[]).filter((file) => /[^/]$/.test(file))
+      : [];
+  const parts = under(join(store, '.minio.sys/multipart')).filter((file) => /part\.\d+$/.test(file));
+  return [...parts, ...under(join(store, 'nexusmon/staged'))];
+};
+
+/** An upload that has sent so many bytes and does not end. */
+const unfinished = async (bytes: number): Promise<ClientRequest> => {
+  const headers = {
+    ...{ authorization: `Bearer ${operator.token ?? ''}`, 'user-agent': 'nexusmon-tests' },
+    'content-type': `multipart/form-data; boundary=${BOUNDARY}`,
+  };
+  const request = httpRequest(`${operator.url}${ARTIFACTS}`, { method: 'POST', headers });
+  request.on('error', () => undefined); // It is cut off on purpose.
+  request.write(`--${BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="cut"\r\n\r\n`);
+  request.write(randomBytes(bytes));
+  return request;
+};
+
+describe('an upload', () => {
+  it('is the next version of its name, and is found, read, followed, checked and deleted as any other', async () => {
+    const report = named('report.md');
+    const bytes = Buffer.from('What we think of the report.\n');
+    const fields = { name: 'notes/report.md', media_type: 'text/markdown; charset=utf-8', inputs: report.artifact_id };
+    const first = await upload(bytes, { fields });
+    expect(first.status).toBe(201);
+    expect(first.headers.get('location')).toBe(pathOf(first.body));
+    const { artifact_id, ...rest } = first.body;
+    expect(rest).toMatchObject({
+      ...{ name: fields.name, media_type: fields.media_type, version: 1, kind: 'document', size: bytes.length },
+      ...{ sha256: digestOf(bytes), uploaded_by: 'operator:owner', inputs: [report.artifact_id] },
+    });
+    const second = await upload(Buffer.from('On second thoughts.'), { fields: { name: fields.name } });
+    expect(second.body).toMatchObject({ version: 2, media_type: 'text/plain' });
+    const versions = await operator.get<Page<ArtifactDocument>>(`${pathOf(second.body)}/versions`);
+    expect(versions.body.data.map(({ version }) => version)).toEqual([2, 1]);
+    const onto = await upload(bytes, { fields: { name: report.name } });
+    expect(onto.body).toMatchObject({ version: 2, sha256: first.body.sha256 });
+
+    const content = await operator.get<string>(`${pathOf(first.body)}/content`, { range: 'bytes=0-3' });
+    expect([content.status, content.body]).toEqual([206, 'What']);
+    const lineage = await operator.get<LineageDocument>(`${pathOf(report)}/lineage?direction=derived`);
+    expect(lineage.body.nodes.map(({ artifact }) => artifact.artifact_id)).toContain(artifact_id);
+    expect((await operator.post<CheckDocument>(`${pathOf(first.body)}/check`)).body.result).toBe('match');
+    for (const { body } of [first, onto])
+      expect((await operator.call('DELETE', pathOf(body), { reason: 'done' })).status).toBe(200);
+    await eventually(() => Promise.resolve(!existsSync(blobFolder(first.body))));
+    expect((await upload(Buffer.from('unnamed'))).body.name).toBe('notes.txt');
+  });
+
+  it.each([0, UPLOAD_PART_BYTES - 1, UPLOAD_PART_BYTES, UPLOAD_PART_BYTES + 1, 2 * UPLOAD_PART_BYTES])(
+    'of %i bytes has these bytes, stored once however often they come, and leaves nothing staged',
+    async (size) => {
+      const bytes = randomBytes(size);
+      const both = await Promise.all([upload(bytes), upload(bytes, { fields: { name: 'another' } })]);
+      for (const { status, body } of both) {
+        expect([status, body.size, body.sha256]).toEqual([201, size, digestOf(bytes)]);
+        expect(await contentOf(body)).toBe(body.sha256);
+      }
+      await eventually(() => Promise.resolve(stagedFiles().length === 0));
+    },
+  );
+
+  it('of 192 MiB passes through without being held', async () => {
+    const chunk = randomBytes(MIB);
+    const bytes = new Blob(Array.from({ length: 192 }, () => chunk));
+    const { standalone } = (await product.run()).pids;
+    const rss = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${standalone}/status`, 'utf8'))?.[1]) * 1_024;
+    const before = rss();
+    let most = before;
+    const watch = setInterval(() => (most = Math.max(most, rss())), 20);
+    const { status, body } = await upload(bytes);
+    clearInterval(watch);
+    expect([status, body.sha256]).toEqual([201, digestOf(...Array.from({ length: 192 }, () => chunk))]);
+    expect(most - before).toBeLessThan(96 * MIB);
+    expect(await contentOf(body)).toBe(body.sha256);
+  }, 60_000);
+
+  it('with a key is one artifact for good, and no other bytes and no other name can have the key', async () => {
+    const headers = { 'idempotency-key': randomBytes(8).toString('hex') };
+    const [fields, bytes] = [{ name: 'keyed' }, randomBytes(100)];
+    const first = await upload(bytes, { fields, headers });
+    const again = await upload(bytes, { fields, headers });
+    expect([again.status, again.body]).toEqual([201, first.body]);
+    const others = [
+      upload<Problem>(randomBytes(100), { fields, headers }),
+      upload<Problem>(bytes, { fields: { name: 'another key' }, headers }),
+      upload<Problem>(bytes, { fields: { ...fields, media_type: 'text/csv' }, headers }),
+    ];
+    for (const other of others) {
+      const { status, body } = await other;
+      expect([
+        [422, 'idempotency-key-reused'],
+        [409, 'request-in-flight'],
+      ]).toContainEqual([status, body.code]);
+    }
+    const alone = await upload<Problem>(randomBytes(100), { fields, headers });
+    expect([alone.status, alone.body.code]).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it('is for those alone who may write, whatever their rank', async () => {
+    const tokenOf = async (scope: string) => {
+      const body = { name: 'uploads', scopes: [scope], rank_ceiling: 'E' };
+      const { token } = (await operator.post<{ token: string }>('/v1/auth/tokens', body)).body;
+      return new Client(operator.url, token, '');
+    };
+    const refused = await upload<Problem>(randomBytes(9), { by: await tokenOf('vault:read') });
+    expect([refused.status, refused.body.code]).toEqual([403, 'scope-required']);
+    const taken = await upload(randomBytes(9), { by: await tokenOf('vault:write') });
+    expect([taken.status, taken.body.uploaded_by?.startsWith('token:')]).toEqual([201, true]);
+  });
+
+  it('whose caller hangs up leaves nothing', async () => {
+    const request = await unfinished(3 * UPLOAD_PART_BYTES);
+    await eventually(() => Promise.resolve(stagedFiles().length > 1));
+    request.destroy();
+    await eventually(() => Promise.resolve(stagedFiles().length === 0));
+  });
+
+  it('that a crash cut off is swept away', async () => {
+    const request = await unfinished(3 * UPLOAD_PART_BYTES);
+    await eventually(() => Promise.resolve(stagedFiles().length > 1));
+    process.kill((await product.run()).pids['standalone'] ?? 0, 'SIGKILL');
+    await new Promise((closed) => request.once('close', closed));
+    expect(stagedFiles().length).toBeGreaterThan(1);
+    await product.stop();
+    product = await Product.start({ data_dir: product.data_dir, env: { NEXUSMON_STAGED_SECONDS_MAX: '1' } });
+    await eventually(() => Promise.resolve(stagedFiles().length === 0));
+  }, 60_000);
 });

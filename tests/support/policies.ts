@@ -62,6 +62,7 @@ export const POLICIES: Readonly<Record<string, string | readonly Scope[]>> = {
   'GET /v1/system/templates': ['missions:read'],
   'GET /v1/ui/state': ['missions:read'],
   'GET /v1/vault/artifacts': ['vault:read'],
+  'POST /v1/vault/artifacts': ['vault:write'],
   'GET /v1/vault/artifacts/{artifact_id}': ['vault:read'],
   'DELETE /v1/vault/artifacts/{artifact_id}': ['vault:write'],
   'POST /v1/vault/artifacts/{artifact_id}/check': ['vault:write'],

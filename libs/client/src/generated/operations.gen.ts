@@ -63,5 +63,6 @@ export interface Operations {
   'POST /v1/missions/run': { data: types.PostV1MissionsRunData; responses: types.PostV1MissionsRunResponses };
   'POST /v1/reviews/{review_id}': { data: types.PostV1ReviewsReviewIdData; responses: types.PostV1ReviewsReviewIdResponses };
   'POST /v1/system/projections/{projection}/rebuild': { data: types.PostV1SystemProjectionsProjectionRebuildData; responses: types.PostV1SystemProjectionsProjectionRebuildResponses };
+  'POST /v1/vault/artifacts': { data: types.PostV1VaultArtifactsData; responses: types.PostV1VaultArtifactsResponses };
   'POST /v1/vault/artifacts/{artifact_id}/check': { data: types.PostV1VaultArtifactsArtifactIdCheckData; responses: types.PostV1VaultArtifactsArtifactIdCheckResponses };
 }

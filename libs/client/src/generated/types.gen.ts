@@ -588,10 +588,17 @@ export type Artifact = {
     media_type: string;
     size: number;
     kind: ArtifactKind;
-    mission_id: string;
-    task_id: string;
-    attempt: number;
-    worker: string;
+    /**
+     * Of what a task made: its mission, task, attempt and worker.
+     */
+    mission_id?: string;
+    task_id?: string;
+    attempt?: number;
+    worker?: string;
+    /**
+     * Of what was uploaded: who did it.
+     */
+    uploaded_by?: string;
     inputs: Array<string>;
     created_at: string;
     /**
@@ -1068,6 +1075,10 @@ export type PostV1AuthLoginErrors = {
      */
     403: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * body-too-large
      */
     413: Problem;
@@ -1124,6 +1135,10 @@ export type PostV1AuthLogoutErrors = {
      * operator-key-refused, session-required
      */
     403: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * body-too-large
      */
@@ -1244,6 +1259,10 @@ export type PostV1AuthTokensErrors = {
      * operator-key-refused, session-required
      */
     403: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * body-too-large
      */
@@ -1449,6 +1468,10 @@ export type PostV1EngineMissionsErrors = {
      * operator-key-refused, rank-above-ceiling, scope-required
      */
     403: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * request-in-flight
      */
@@ -1671,6 +1694,10 @@ export type PostV1EngineMissionsMissionIdApproveErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * illegal-transition, request-in-flight
      */
     409: Problem;
@@ -1743,6 +1770,10 @@ export type PostV1EngineMissionsMissionIdDenyErrors = {
      * mission-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * illegal-transition, request-in-flight
      */
@@ -1821,6 +1852,10 @@ export type PostV1EngineMissionsMissionIdRunErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * illegal-transition, request-in-flight
      */
     409: Problem;
@@ -1894,6 +1929,10 @@ export type PostV1EngineMissionsMissionIdCancelErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * illegal-transition, request-in-flight
      */
     409: Problem;
@@ -1954,6 +1993,10 @@ export type PostV1EngineMissionsPreviewErrors = {
      * operator-key-refused, scope-required
      */
     403: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * body-too-large
      */
@@ -2214,6 +2257,10 @@ export type PostV1MissionsCreateErrors = {
      */
     403: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * request-in-flight
      */
     409: Problem;
@@ -2293,6 +2340,10 @@ export type PostV1MissionsRunErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * illegal-transition, request-in-flight
      */
     409: Problem;
@@ -2363,6 +2414,10 @@ export type PostV1MissionsApproveErrors = {
      * mission-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * illegal-transition, request-in-flight
      */
@@ -2717,6 +2772,10 @@ export type PostV1ApprovalsApprovalIdGrantErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * approval-settled, request-in-flight
      */
     409: Problem;
@@ -2789,6 +2848,10 @@ export type PostV1ApprovalsApprovalIdDenyErrors = {
      * approval-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * approval-settled, request-in-flight
      */
@@ -2863,6 +2926,10 @@ export type PostV1ApprovalsApprovalIdWithdrawErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * approval-settled, request-in-flight
      */
     409: Problem;
@@ -2935,6 +3002,10 @@ export type PostV1ReviewsReviewIdErrors = {
      * review-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * request-in-flight, review-given
      */
@@ -3314,6 +3385,10 @@ export type PostV1GovernanceCapabilitiesCapabilityGrantErrors = {
      */
     404: Problem;
     /**
+     * request-late
+     */
+    408: Problem;
+    /**
      * request-in-flight
      */
     409: Problem;
@@ -3390,6 +3465,10 @@ export type PostV1GovernanceCapabilitiesCapabilityRevokeErrors = {
      * capability-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * request-in-flight
      */
@@ -3501,6 +3580,95 @@ export type GetV1VaultArtifactsResponses = {
 
 export type GetV1VaultArtifactsResponse = GetV1VaultArtifactsResponses[keyof GetV1VaultArtifactsResponses];
 
+export type PostV1VaultArtifactsData = {
+    /**
+     * The fields stand before the file.
+     */
+    body: {
+        /**
+         * Whose next version it is; the file's own name unless said.
+         */
+        name?: string;
+        media_type?: string;
+        /**
+         * What it was made from: the field, repeated.
+         */
+        inputs?: Array<string>;
+        file: Blob | File;
+    };
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/vault/artifacts';
+};
+
+export type PostV1VaultArtifactsErrors = {
+    /**
+     * malformed-form, malformed-request
+     */
+    400: Problem;
+    /**
+     * credential-invalid, credential-required, session-binding-mismatch, session-ended, token-ended
+     */
+    401: Problem;
+    /**
+     * operator-key-refused, scope-required
+     */
+    403: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
+    /**
+     * request-in-flight
+     */
+    409: Problem;
+    /**
+     * file-too-large
+     */
+    413: Problem;
+    /**
+     * media-type-unsupported
+     */
+    415: Problem;
+    /**
+     * idempotency-key-reused, input-unknown, schema-violated
+     */
+    422: Problem;
+    /**
+     * locked-out, too-many-requests, too-many-uploads
+     */
+    429: Problem;
+    /**
+     * internal-fault
+     */
+    500: Problem;
+    /**
+     * log-read-only, service-unavailable
+     */
+    503: Problem;
+    /**
+     * store-full
+     */
+    507: Problem;
+};
+
+export type PostV1VaultArtifactsError = PostV1VaultArtifactsErrors[keyof PostV1VaultArtifactsErrors];
+
+export type PostV1VaultArtifactsResponses = {
+    /**
+     * The artifact. Location names it.
+     */
+    201: Artifact;
+};
+
+export type PostV1VaultArtifactsResponse = PostV1VaultArtifactsResponses[keyof PostV1VaultArtifactsResponses];
+
 export type GetV1VaultArtifactsArtifactIdVersionsData = {
     body?: never;
     path: {
@@ -3599,6 +3767,10 @@ export type DeleteV1VaultArtifactsArtifactIdErrors = {
      * artifact-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * mission-running, request-in-flight
      */
@@ -3884,6 +4056,10 @@ export type PostV1VaultArtifactsArtifactIdCheckErrors = {
      * artifact-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * artifact-deleted
      */
@@ -4712,6 +4888,10 @@ export type PostV1SystemProjectionsProjectionRebuildErrors = {
      * projection-not-found
      */
     404: Problem;
+    /**
+     * request-late
+     */
+    408: Problem;
     /**
      * rebuild-running, request-in-flight
      */

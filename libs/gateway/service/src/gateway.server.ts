@@ -72,7 +72,8 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     const { streams, health } = this;
     const lists = accessLists(database, projections);
     const keyOf = (actor: string) => keyring.forOwner(actor);
-    const parts = { sessions, tokens, lists, services, in_flight, streams, health, keyOf };
+    const { uploads } = config;
+    const parts = { sessions, tokens, lists, services, in_flight, streams, health, keyOf, uploads };
     this.http = makeSurface({
       routes: surfaceRoutes(parts, version),
       origins,

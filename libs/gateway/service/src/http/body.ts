@@ -2,10 +2,11 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { BODY_MS, late } from './deadlines.js';
 
 export const BODY_BYTES_MAX = 1024 * 1024;
 /** Of a body that is too large this much is read and thrown away, so that the sender gets to read the 413. */
-const DISCARDED_BYTES_MAX = 16 * 1024 * 1024;
+export const DISCARDED_BYTES_MAX = 16 * 1024 * 1024;
 
 export type ReadBody = Readonly<{ kind: 'whole'; bytes: Buffer }> | Readonly<{ kind: 'too_large'; drained: boolean }>;
 
@@ -25,10 +26,21 @@ const readBody = async (payload: IncomingMessage): Promise<ReadBody> => {
     : { kind: 'whole', bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length) };
 };
 
+/** A body that is late is not waited for; the connection ends with the answer. */
+const within = async <Read>(ms: number, reading: Promise<Read>): Promise<Read> => {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(late()), ms);
+  try {
+    return await Promise.race([reading, over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 /** The one media type that is understood; everything else is Fastify's 415. */
-export const acceptJsonBodies = (http: FastifyInstance): void => {
+export const acceptJsonBodies = (http: FastifyInstance, body_ms = BODY_MS): void => {
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('application/json', (_request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload),
+    within(body_ms, readBody(payload)),
   );
 };

@@ -1,6 +1,7 @@
 // /openapi.json, from the schemas that validate. Nothing is described by hand, so nothing can be described wrongly.
 
 import type { z } from 'zod';
+import { FILE_FIELD, FORM_TYPE } from './forms.js';
 import { Components, type JsonSchema } from './components.js';
 import { isProblemCode, PROBLEMS, problemDocument, type ProblemCode } from './problem.js';
 import type { HeaderName, Policy, ResponseDescription, Route } from './route.js';
@@ -73,6 +74,25 @@ const contentOf = ({ schema, media_type }: ResponseDescription, components: Comp
   return { [media_type]: { schema: media_type === 'application/octet-stream' ? BYTES : {} } };
 };
 
+const contentOfBody = ({ body, form }: Route, components: Components): JsonSchema | undefined => {
+  if (body) return { 'application/json': { schema: components.schemaOf(body, 'input') } };
+  if (!form) return undefined;
+  const { properties, required = [], ...rest } = components.schemaOf(form, 'input');
+  const schema = {
+    ...rest,
+    properties: { ...(properties as JsonSchema), [FILE_FIELD]: BYTES },
+    required: [...(required as string[]), FILE_FIELD],
+  };
+  return { [FORM_TYPE]: { schema } };
+};
+
+const requestOf = (route: Route, components: Components): JsonSchema => {
+  const content = contentOfBody(route, components);
+  if (!content) return {};
+  const required = route.form !== undefined || route.body?.safeParse({}).success === false;
+  return { requestBody: { required, content } };
+};
+
 const answerOf = (response: ResponseDescription, components: Components) => {
   const content = contentOf(response, components);
   return { description: response.description, ...(content ? { content } : {}) };
@@ -84,14 +104,18 @@ const notFoundOf = ({ params }: Route): ProblemCode[] =>
     return isProblemCode(code) ? code : 'not-found';
   });
 
+const codesOfBody = ({ method, body, form }: Route): readonly ProblemCode[] => {
+  if (form) return ['malformed-form', 'file-too-large', 'media-type-unsupported', 'request-late'];
+  if (method !== 'POST' && !body) return [];
+  return ['malformed-json', 'body-too-large', 'media-type-unsupported', 'request-late'];
+};
+
 const codesOf = (route: Route): ProblemCode[] => [
   ...COMMON,
   ...PROBLEMS_OF_ACCESS[route.policy.access],
   ...(takesOther(route.policy) ? PROBLEMS_OF_ACCESS.scope : []),
   ...notFoundOf(route),
-  ...(route.method === 'POST' || route.body
-    ? (['malformed-json', 'body-too-large', 'media-type-unsupported'] as const)
-    : []),
+  ...codesOfBody(route),
   ...(route.headers?.includes('Idempotency-Key') ? (['idempotency-key-reused', 'request-in-flight'] as const) : []),
   ...((route.problems ?? []) as ProblemCode[]),
 ];
@@ -120,14 +144,7 @@ const operationOf = (route: Route, components: Components): JsonSchema => {
     ...(route.deprecated ? { deprecated: true, description: `Use ${route.deprecated.successor}.` } : {}),
     tags: [route.tag],
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.body
-      ? {
-          requestBody: {
-            required: !route.body.safeParse({}).success,
-            content: { 'application/json': { schema: components.schemaOf(route.body, 'input') } },
-          },
-        }
-      : {}),
+    ...requestOf(route, components),
     responses: { ...problemsOf(route, components), ...Object.fromEntries(answers) },
     security: securityOf(route.policy),
     'x-policy': route.policy,

@@ -16,6 +16,7 @@ const meaning = (status: number, title: string, hint: string): Meaning => ({ sta
 export const PROBLEMS = {
   'malformed-request': meaning(400, 'The request is malformed', 'Correct the request line, headers or framing.'),
   'malformed-json': meaning(400, 'The body is not JSON', 'Send one JSON value, encoded as UTF-8 (RFC 8259).'),
+  'malformed-form': meaning(400, 'The body is not a whole form', 'Send multipart/form-data (RFC 7578) to its end.'),
   'malformed-header': meaning(400, 'A header is malformed', 'Correct the header that errors[] names.'),
   'malformed-cursor': meaning(422, 'The cursor is not one of ours', 'Use next_cursor of the list as it is.'),
   'malformed-position': meaning(
@@ -93,7 +94,13 @@ export const PROBLEMS = {
   'operator-required': meaning(403, 'Only an operator may rule', 'Ask an operator with a session of their own.'),
   'own-request': meaning(403, 'Nobody rules on their own request', 'Ask another operator.'),
   'body-too-large': meaning(413, 'The body is too large', 'Send at most 1 MiB; larger things travel as artifacts.'),
-  'media-type-unsupported': meaning(415, 'The media type is not supported', 'Send Content-Type: application/json.'),
+  'file-too-large': meaning(413, 'The file is too large', 'NEXUSMON_UPLOAD_BYTES_MAX says how large one may be.'),
+  'request-late': meaning(408, 'The request did not arrive in time', 'Send it again without standing still.'),
+  'media-type-unsupported': meaning(
+    415,
+    'The media type is not supported',
+    'Send the Content-Type that errors[] names.',
+  ),
   'schema-violated': meaning(422, 'The request does not fit its schema', 'Correct the fields in errors[].'),
   'idempotency-key-reused': meaning(
     422,
@@ -116,6 +123,7 @@ export const PROBLEMS = {
     'Wait as Retry-After says: until then no key is looked at, and no try counts.',
   ),
   'too-many-requests': meaning(429, 'Too many requests', 'Wait as Retry-After says.'),
+  'too-many-uploads': meaning(429, 'Too many uploads at once', 'Wait as Retry-After says.'),
   'internal-fault': meaning(500, 'The gateway failed', 'Report trace_id to whoever runs this NEXUSMON.'),
   'artifact-corrupt': meaning(
     500,
@@ -133,6 +141,7 @@ export const PROBLEMS = {
     'Send the request again; with an Idempotency-Key it is done once.',
   ),
   'log-read-only': meaning(503, 'The log is read-only', 'GET /v1/system/health says why.'),
+  'store-full': meaning(507, 'The object storage is full', 'Make room on its disk, or delete artifacts.'),
   'position-not-reached': meaning(504, 'The position was not reached in time', 'Send the request again.'),
 } as const satisfies Record<string, Meaning>;
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -84,6 +84,8 @@ export type Route = Readonly<{
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;
+  /** The body is a form of these fields and then a file, and is not read before the handler asks for it. */
+  form?: z.ZodObject;
   headers?: readonly HeaderName[];
   responses: Readonly<Record<number, ResponseDescription>>;
   /** Codes that a caller should be ready for, beside those that any route can answer with. */

@@ -14,7 +14,9 @@ import { context as activeContext, SpanKind, SpanStatusCode, trace, type Span } 
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Admission } from '../access/admission.js';
 import { acceptJsonBodies, BODY_BYTES_MAX } from './body.js';
+import { endLingering, HEAD_CHECK_MS, HEAD_MS } from './deadlines.js';
 import { problemOf } from './faults.js';
+import { acceptForms } from './forms.js';
 import { hasTag } from './entity-tag.js';
 import { field, problem, renderProblem, type Problem } from './problem.js';
 import { fastifyPath, TAKEN, type Answered, type Call, type Deprecated, type Principal, type Route } from './route.js';
@@ -22,7 +24,6 @@ import { protectBrowsers, type Origins } from './security-headers.js';
 import { OwnWrites } from './own-writes.js';
 import { bodyOf, makeValidator, type Validated } from './validation.js';
 
-const REQUEST_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const PARAM_LENGTH_MAX = 200;
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -32,6 +33,8 @@ export type SurfaceOptions = Readonly<{
   origins: Origins;
   trusted_proxies: readonly string[];
   log: Logger;
+  /** @default those of deadlines.ts */
+  deadlines?: Readonly<{ body_ms?: number; linger_ms?: number }>;
   admission: Pick<Admission, 'count' | 'countUnasked' | 'admit' | 'admitByKey'>;
 }>;
 
@@ -283,12 +286,17 @@ const answerRaw = (error: NodeJS.ErrnoException, socket: Socket): void => {
 };
 
 export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
-  const { log, routes } = options;
+  const { log, routes, deadlines } = options;
   const http = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { maxHeaderSize: HEADER_BYTES_MAX },
+    // Bodies have deadlines of their own: one for all of them would end uploads that go on.
+    requestTimeout: 0,
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEAD_MS,
+      connectionsCheckingInterval: HEAD_CHECK_MS,
+    },
     trustProxy: options.trusted_proxies.length > 0 ? [...options.trusted_proxies] : false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     // Whoever is being answered gets the answer; the rest of the connections end at once.
@@ -313,7 +321,8 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
     options.admission.count(request, reply);
     done();
   });
-  acceptJsonBodies(http);
+  acceptJsonBodies(http, deadlines?.body_ms);
+  endLingering(http, deadlines?.linger_ms);
   http.addHook('onResponse', (request, reply, done) => {
     finish(request, reply, log);
     done();
@@ -321,6 +330,9 @@ export const makeSurface = (options: SurfaceOptions): FastifyInstance => {
   http.setErrorHandler((error: FastifyError, request, reply) => fail(error, request, reply, log));
   refuseUnknown(http, options);
   const own = new OwnWrites();
-  for (const route of routes) mount(http, route, options, own);
+  for (const route of routes) if (!route.form) mount(http, route, options, own);
+  acceptForms(http, (forms) => {
+    for (const route of routes) if (route.form) mount(forms, route, options, own);
+  });
   return http;
 };

@@ -12,7 +12,7 @@ import type { Route } from './route.js';
 const KEY_LENGTH_MAX = 255;
 const KEY = /^[\x21-\x7e]+$/;
 
-const unwrapped = (schema: z.ZodType): z.ZodType =>
+export const unwrapped = (schema: z.ZodType): z.ZodType =>
   schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? unwrapped(schema.unwrap() as z.ZodType) : schema;
 
 /** Query values are text; where the schema wants a number or a boolean, and the text is exactly one, it becomes one. */
@@ -32,7 +32,7 @@ export const fieldErrors = (error: z.ZodError): FieldError[] =>
       : [field(pathText(issue.path), issue.message)],
   );
 
-const schemaViolated = (where: string, errors: FieldError[]): Problem => {
+export const schemaViolated = (where: string, errors: FieldError[]): Problem => {
   const [first] = errors;
   return problem('schema-violated', {
     detail: first ? `${where}: ${first.path || where}: ${first.message}` : where,

@@ -22,6 +22,7 @@ import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
 import { tokenRoutes } from './token.routes.js';
 import { uiRoutes } from './ui.routes.js';
+import type { UploadLimits } from './upload.route.js';
 import { vaultRoutes } from './vault.routes.js';
 
 /** What the handlers work with. */
@@ -34,10 +35,11 @@ export type SurfaceParts = Readonly<{
   streams: EventStreams;
   health: Health;
   keyOf: KeyOf;
+  uploads: UploadLimits;
 }>;
 
 export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Route[] => {
-  const { sessions, tokens, lists, services, in_flight, streams, health, keyOf } = parts;
+  const { sessions, tokens, lists, services, in_flight, streams, health, keyOf, uploads } = parts;
   const all: readonly Route[] = withReference(
     [
       ...authRoutes(sessions, lists.sessions),
@@ -47,7 +49,7 @@ export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Ro
       ...olderRoutes(services, in_flight),
       ...approvalRoutes(services, in_flight),
       ...evolutionRoutes(services, in_flight, keyOf),
-      ...vaultRoutes({ services, in_flight, keyOf }),
+      ...vaultRoutes({ services, in_flight, keyOf, uploads }),
       ...eventRoutes(services, streams),
       ...systemRoutes(services, health),
       ...uiRoutes(services, health),

@@ -15,7 +15,7 @@ import {
 } from '@nexusmon/vault-contract';
 import { z } from 'zod';
 import { wantedRange, type ByteRange } from '../http/byte-range.js';
-import { commandOf, type CommandsInFlight } from '../http/commands.js';
+import { commandOf } from '../http/commands.js';
 import { hasTag } from '../http/entity-tag.js';
 import { problem } from '../http/problem.js';
 import { defineRoute, type Answered, type Route } from '../http/route.js';
@@ -23,6 +23,7 @@ import type { Services } from '../http/services.js';
 import { openContent, openRange, piecesOf, type Pieces } from './content.js';
 import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
 import type { KeyOf } from './evolution.routes.js';
+import { MEDIA_TYPE, uploadRoute, type UploadParts } from './upload.route.js';
 
 const tag = 'Vault';
 const params = z.object({ artifact_id });
@@ -32,9 +33,6 @@ const ARTIFACT = `${ARTIFACTS}/{artifact_id}`;
 const PIECES_TIMEOUT_MS = 60_000;
 /** 5 GiB from a slow disk. */
 const CHECK_TIMEOUT_MS = 300_000;
-
-/** What may stand in Content-Type as it is; anything else is bytes. */
-const MEDIA_TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,64}\/[A-Za-z0-9!#$&^_.+-]{1,64}(; ?[a-z-]{1,32}=[A-Za-z0-9_.+-]{1,64})*$/;
 
 /** RFC 8187: what may stand unescaped is less than in a path. */
 const extended = (text: string): string =>
@@ -213,11 +211,12 @@ const checkRoute = ({ services }: VaultParts): Route =>
     },
   });
 
-export type VaultParts = Readonly<{ services: Services; in_flight: CommandsInFlight; keyOf: KeyOf }>;
+export type VaultParts = UploadParts & Readonly<{ keyOf: KeyOf }>;
 
 export const vaultRoutes = (parts: VaultParts): Route[] => [
   ...listRoutes(parts.services),
   ...readRoutes(parts.services),
+  uploadRoute(ARTIFACTS, tag, parts),
   deleteRoute(parts),
   checkRoute(parts),
 ];

@@ -79,7 +79,8 @@ export class Uploads {
   }
 
   async unstage(staged: StagedUpload): Promise<Reply<object>> {
-    await this.staging.discard(staged);
+    // What is being recorded already is brought to its end.
+    if (!this.wanted.has(staged.upload_id)) await this.staging.discard(staged);
     return answered({});
   }
 

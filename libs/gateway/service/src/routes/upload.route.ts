@@ -1,0 +1,88 @@
+import { canonical, sha256Hex } from '@nexusmon/event-log';
+import { artifact_id } from '@nexusmon/shared-contract';
+import { artifact_name, artifactDocument, INPUTS_MAX } from '@nexusmon/vault-contract';
+import { z } from 'zod';
+import { commandOf, type Command, type CommandsInFlight } from '../http/commands.js';
+import { withForm, type Form } from '../http/forms.js';
+import { field, problem } from '../http/problem.js';
+import { defineRoute, type Answered, type Route } from '../http/route.js';
+import type { Services } from '../http/services.js';
+import { schemaViolated } from '../http/validation.js';
+import { upload, type Recording } from './upload.js';
+
+/** Who is waited for must bring so much in each of these: a part in half an hour, before what is staged is swept. */
+const PACE = { window_ms: 30_000, bytes_min: 128 * 1024 } as const;
+const RETRY_AFTER_SECONDS = '5';
+
+/** What may stand in Content-Type as it is. */
+export const MEDIA_TYPE =
+  /^[A-Za-z0-9!#$&^_.+-]{1,64}\/[A-Za-z0-9!#$&^_.+-]{1,64}(; ?[a-z-]{1,32}=[A-Za-z0-9_.+-]{1,64})*$/;
+const BYTES = 'application/octet-stream';
+
+const fields = z
+  .strictObject({
+    name: artifact_name.optional().describe("Whose next version it is; the file's own name unless said."),
+    media_type: z.string().max(256).regex(MEDIA_TYPE, 'not a media type').optional(),
+    inputs: z.array(artifact_id).max(INPUTS_MAX).default([]).describe('What it was made from: the field, repeated.'),
+  })
+  .meta({ description: 'The fields stand before the file.' });
+type Fields = z.infer<typeof fields>;
+
+const nameOf = ({ fields: { name }, filename }: Form<Fields>): string => {
+  if (name !== undefined) return name;
+  const parsed = artifact_name.safeParse(filename);
+  if (parsed.success) return parsed.data;
+  throw schemaViolated('body', [field('name', 'missing, and the file has no name that could stand for it')]);
+};
+
+const mediaTypeOf = ({ fields: { media_type }, media_type: of_part }: Form<Fields>): string =>
+  media_type ?? (MEDIA_TYPE.test(of_part) ? of_part : BYTES);
+
+/** What the key is bound to is known with the last byte. */
+const boundTo = ({ asked }: Command, request: object): Recording['asked'] =>
+  asked.request_digest === undefined ? asked : { ...asked, request_digest: sha256Hex(canonical(request)) };
+
+export type UploadLimits = Readonly<{ bytes_max: number; at_once_max: number }>;
+export type UploadParts = Readonly<{ services: Services; in_flight: CommandsInFlight; uploads: UploadLimits }>;
+
+export const uploadRoute = (path: string, tag: string, { services, in_flight, uploads }: UploadParts): Route => {
+  let at_once = 0;
+  const oneOfFew = async (work: () => Promise<Answered>): Promise<Answered> => {
+    if (at_once >= uploads.at_once_max)
+      throw problem('too-many-uploads', {
+        detail: `${uploads.at_once_max} uploads are under way`,
+        headers: { 'retry-after': RETRY_AFTER_SECONDS },
+      });
+    at_once += 1;
+    try {
+      return await work();
+    } finally {
+      at_once -= 1;
+    }
+  };
+  return defineRoute({
+    method: 'POST',
+    path,
+    summary: 'Upload a file as the next version of a name',
+    tag,
+    policy: { access: 'scope', scope: 'vault:write' },
+    form: fields,
+    headers: ['Idempotency-Key'],
+    responses: { 201: { description: 'The artifact. Location names it.', schema: artifactDocument } },
+    problems: ['input-unknown', 'log-read-only', 'store-full', 'too-many-uploads'],
+    handler: (call) => {
+      const command = commandOf(call, 'artifact.upload');
+      const take = async (form: Form<Fields>): Promise<Answered> => {
+        const { inputs } = form.fields;
+        const about = { name: nameOf(form), media_type: mediaTypeOf(form), inputs };
+        const { body, position } = await upload(services, form.bytes, inputs, (bytes) => ({
+          asked: boundTo(command, { ...about, ...bytes }),
+          ...about,
+        }));
+        return { status: 201, body, position, headers: { location: `${path}/${body.artifact_id}` } };
+      };
+      const limits = { ...PACE, bytes_max: uploads.bytes_max };
+      return withForm(call, fields, limits, (form) => in_flight.run(command, () => oneOfFew(() => take(form))));
+    },
+  });
+};
