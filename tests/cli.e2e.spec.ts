@@ -1,7 +1,7 @@
 // The command line as it is typed: its real program, as a process, against the whole product.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -215,6 +215,28 @@ describe('an artifact', () => {
     forged.close();
     expect(wrong).toMatchObject({ exit: 1, err: expect.stringContaining('not those that were recorded') as unknown });
     expect((await readdir(folder)).filter((name) => name.includes('wrong'))).toEqual([]);
+  });
+});
+
+describe('a file', () => {
+  it('is uploaded, and fetched again as it was', async () => {
+    const [file, back] = [join(folder, 'notes.bin'), join(folder, 'back.bin')];
+    const bytes = randomBytes(9 * 1024 * 1024);
+    await writeFile(file, bytes);
+    const put = ['artifact', 'put', file, '--media-type', 'application/x-notes', '--idempotency-key', 'notes'];
+    const artifact = await json<ArtifactDocument>(...put);
+    expect(artifact).toMatchObject({ name: 'notes.bin', version: 1, media_type: 'application/x-notes' });
+    expect((await json<ArtifactDocument>(...put)).artifact_id).toBe(artifact.artifact_id);
+    await nexusmon('artifact', 'get', artifact.artifact_id, '-o', back);
+    expect((await readFile(back)).equals(bytes)).toBe(true);
+    const made = await json<ArtifactDocument>(
+      ...['artifact', 'put', file, '--name', 'notes.bin', '--made-from', artifact.artifact_id],
+    );
+    expect(made).toMatchObject({ version: 2, inputs: [artifact.artifact_id] });
+    const said = await nexusmon('artifact', 'put', file, '--name', 'other');
+    expect(said.out).toMatch(/^art_\S+: version 1 of other, 9437184 bytes, SHA-256 [0-9a-f]{64}\n$/);
+    expect((await nexusmon('artifact', 'put', folder)).exit).toBe(2);
+    expect((await nexusmon('artifact', 'put', join(folder, 'none'))).exit).toBe(2);
   });
 });
 

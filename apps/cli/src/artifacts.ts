@@ -6,12 +6,14 @@
 import type { Artifact } from '@nexusmon/client';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { open, rename, rm } from 'node:fs/promises';
+import { openAsBlob } from 'node:fs';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EXIT } from './exit-codes.js';
 import { CliFault, hasCode } from './fault.js';
+import { keyed } from './missions.js';
 import { listPages, type PageQuery } from './pages.js';
-import type { ArtifactListOptions } from './program.js';
+import type { ArtifactListOptions, ArtifactPutOptions } from './program.js';
 import type { Session } from './session.js';
 import { plainText } from './text.js';
 
@@ -109,4 +111,38 @@ export const getArtifact = async (
     else output.say(`${file}: ${artifact.size} bytes, SHA-256 ${artifact.sha256}`);
   } else if (output.is_terminal) await intoTerminal(session, artifact, chunks);
   else for await (const chunk of chunks) if (!output.raw(chunk)) await once(process.stdout, 'drain');
+};
+
+const unreadable = (file: string, why: string, cause?: unknown): CliFault =>
+  new CliFault({ code: 'usage', what: `${file} cannot be read`, why, exit: EXIT.usage, cause });
+
+/** The bytes of a file, which are read while they are sent. */
+const blobOf = async (file: string, type: string | undefined): Promise<Blob> => {
+  try {
+    if (!(await stat(file)).isFile()) throw unreadable(file, 'it is no file');
+    return await openAsBlob(file, type === undefined ? {} : { type });
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR')) throw error;
+    throw unreadable(file, error instanceof Error ? error.message : String(error), error);
+  }
+};
+
+export const putArtifact = async (
+  { gateway, output }: Session,
+  file: string,
+  options: ArtifactPutOptions,
+): Promise<void> => {
+  const { name, mediaType, madeFrom } = options;
+  const body = {
+    name: name ?? basename(file),
+    ...(mediaType === undefined ? {} : { media_type: mediaType }),
+    ...(madeFrom === undefined ? {} : { inputs: madeFrom }),
+    file: await blobOf(file, mediaType),
+  };
+  const { body: artifact } = await gateway.call('POST /v1/vault/artifacts', { body, ...keyed(options) });
+  const { artifact_id, version, size, sha256 } = artifact;
+  output.answer(
+    artifact,
+    () => `${artifact_id}: version ${version} of ${artifact.name}, ${size} bytes, SHA-256 ${sha256}\n`,
+  );
 };

@@ -4,7 +4,7 @@
 //   M2. A reader that has gone is no fault: the rest is not written.
 
 import { CommanderError } from 'commander';
-import { getArtifact, listArtifacts } from './artifacts.js';
+import { getArtifact, listArtifacts, putArtifact } from './artifacts.js';
 import { examine } from './doctor.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { CliFault, hasCode } from './fault.js';
@@ -23,6 +23,7 @@ const actionsOf = (run: Run): Actions => ({
   watchMission: (mission_id, globals) => watchMission(run.open(globals), mission_id),
   ruleMission: (verb, mission_id, options, globals) => ruleMission(run.open(globals), verb, mission_id, options),
   listArtifacts: (options, globals) => listArtifacts(run.open(globals), options),
+  putArtifact: (file, options, globals) => putArtifact(run.open(globals), file, options),
   getArtifact: (artifact_id, options, globals) => getArtifact(run.open(globals), artifact_id, options),
   listApprovals: (options, globals) => listApprovals(run.open(globals), options),
   showStatus: (globals) => showStatus(run.open(globals)),

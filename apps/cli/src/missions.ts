@@ -20,7 +20,7 @@ const MILLISECONDS = 1_000;
 /** After these a mission may wait for a person. */
 const GATES = ['MissionGated', 'TaskGated', 'ApprovalRequested'];
 
-const keyed = ({ idempotencyKey }: Readonly<{ idempotencyKey?: string }>) =>
+export const keyed = ({ idempotencyKey }: Readonly<{ idempotencyKey?: string }>) =>
   idempotencyKey === undefined ? {} : { headers: { 'Idempotency-Key': idempotencyKey } };
 
 /** A list of tasks is a plan, too. */

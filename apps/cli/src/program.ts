@@ -29,6 +29,12 @@ export type CreateOptions = Readonly<{
 }>;
 export type PageOptions = Readonly<{ limit?: number; cursor?: string; all?: true }>;
 export type ListOptions = PageOptions & Readonly<{ status?: MissionStatus; rank?: Rank; category?: Category }>;
+export type ArtifactPutOptions = Readonly<{
+  name?: string;
+  mediaType?: string;
+  madeFrom?: string[];
+  idempotencyKey?: string;
+}>;
 export type ArtifactListOptions = PageOptions & Readonly<{ mission?: string; name?: string }>;
 export type ApprovalListOptions = PageOptions & Readonly<{ status?: ApprovalStatus | 'all'; mission?: string }>;
 export type VerbOptions = Readonly<{ reason?: string; idempotencyKey?: string }>;
@@ -44,6 +50,7 @@ export type Actions = Readonly<{
   watchMission: (mission_id: string, globals: Globals) => Promise<void>;
   ruleMission: (verb: Verb, mission_id: string, options: VerbOptions, globals: Globals) => Promise<void>;
   listArtifacts: (options: ArtifactListOptions, globals: Globals) => Promise<void>;
+  putArtifact: (file: string, options: ArtifactPutOptions, globals: Globals) => Promise<void>;
   getArtifact: (artifact_id: string, options: Readonly<{ output?: string }>, globals: Globals) => Promise<void>;
   listApprovals: (options: ApprovalListOptions, globals: Globals) => Promise<void>;
   showStatus: (globals: Globals) => Promise<void>;
@@ -161,7 +168,7 @@ const missionCommand = (actions: Actions): Command => {
 };
 
 const artifactCommand = (actions: Actions): Command => {
-  const artifact = new Command('artifact').summary('list and fetch what missions have made');
+  const artifact = new Command('artifact').summary('list, fetch and upload artifacts');
   paged(artifact.command('list').summary('list artifacts, the newest first'))
     .option('--mission <mission_id>', 'only those of this mission')
     .option('--name <name>', 'only versions of this name')
@@ -176,6 +183,18 @@ const artifactCommand = (actions: Actions): Command => {
     .option('-o, --output <file>', 'where to; default: standard output')
     .action((artifact_id: string, options: { output?: string }, command: Command) =>
       actions.getArtifact(artifact_id, options, command.optsWithGlobals<Globals>()),
+    );
+  artifact
+    .command('put')
+    .summary('upload a file')
+    .description('Upload a file as the next version of a name. It is read while it is sent, and may have any size.')
+    .argument('<file>', 'the file')
+    .option('--name <name>', "the artifact's name; default: the file's own")
+    .option('--media-type <type>', 'what it is, such as text/markdown')
+    .option('--made-from <artifact_id...>', 'artifacts that it was made from')
+    .addOption(idempotencyKey())
+    .action((file: string, options: ArtifactPutOptions, command: Command) =>
+      actions.putArtifact(file, options, command.optsWithGlobals<Globals>()),
     );
   return artifact;
 };

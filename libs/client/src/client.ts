@@ -32,7 +32,8 @@ export type Outgoing = Readonly<{
   /** With its query, from the root of the gateway. */
   path: string;
   headers?: Readonly<Record<string, string>>;
-  body?: string;
+  /** A form is read from where its file lies while it is sent. */
+  body?: string | FormData;
   /** Ends this request alone. */
   signal?: AbortSignal;
 }>;
@@ -83,14 +84,34 @@ const pathOf = (template: string, { path = {}, query = {} }: Loose): string => {
   return search.size === 0 ? filled : `${filled}?${search.toString()}`;
 };
 
+const isForm = (body: unknown): body is Readonly<Record<string, unknown>> =>
+  typeof body === 'object' && body !== null && Object.values(body).some((value) => value instanceof Blob);
+
+/** The fields, each item of a list by itself, and files behind them. */
+const formOf = (body: Readonly<Record<string, unknown>>): FormData => {
+  const form = new FormData();
+  const entries = Object.entries(body).filter(([, value]) => value !== undefined);
+  for (const [name, value] of entries)
+    if (!(value instanceof Blob)) for (const item of [value].flat() as unknown[]) form.append(name, textOf(item));
+  for (const [name, value] of entries) if (value instanceof Blob) form.append(name, value);
+  return form;
+};
+
+const bodyOf = ({ body }: Loose): Pick<Outgoing, 'body' | 'headers'> => {
+  if (body === undefined) return {};
+  // What stands between the parts of a form is named by whoever writes them.
+  if (isForm(body)) return { body: formOf(body) };
+  return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+};
+
 const outgoingOf = (operation: Operation, input: Loose): Outgoing => {
   const [method = '', template = ''] = operation.split(' ');
-  const json = input.body === undefined ? {} : { 'content-type': 'application/json' };
+  const { body, headers } = bodyOf(input);
   return {
     method,
     path: pathOf(template, input),
-    headers: { ...json, ...input.headers },
-    ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
+    headers: { ...headers, ...input.headers },
+    ...(body === undefined ? {} : { body }),
     ...(input.signal === undefined ? {} : { signal: input.signal }),
   };
 };
