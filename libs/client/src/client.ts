@@ -92,7 +92,8 @@ const formOf = (body: Readonly<Record<string, unknown>>): FormData => {
   const form = new FormData();
   const entries = Object.entries(body).filter(([, value]) => value !== undefined);
   for (const [name, value] of entries)
-    if (!(value instanceof Blob)) for (const item of [value].flat() as unknown[]) form.append(name, textOf(item));
+    if (!(value instanceof Blob))
+      for (const item of Array.isArray(value) ? (value as unknown[]) : [value]) form.append(name, textOf(item));
   for (const [name, value] of entries) if (value instanceof Blob) form.append(name, value);
   return form;
 };
