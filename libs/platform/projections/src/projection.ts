@@ -152,7 +152,8 @@ export const aggregateProjection = <State, Command extends Message, Event extend
       const own = commits.filter(
         ({ commit }) => commit.context === aggregate.context && commit.aggregate === aggregate.name,
       );
-      await rows.load(own.filter(hasEarlier).map(({ commit }) => [commit.id]));
+      const born = new Set(own.flatMap((each) => (hasEarlier(each) ? [] : [each.commit.id])));
+      await rows.load(own.flatMap(({ commit: { id } }) => (born.has(id) ? [] : [[id]])));
       const folded = new Map<string, Folded<State>>();
       for (const each of own) {
         const { id } = each.commit;

@@ -297,7 +297,7 @@ export class Rebuild {
         // The first statement takes the snapshot.
         await sql.query('select 1');
         meet();
-        return this.digests(sql);
+        return this.digests(sql, database);
       }),
     );
     hashing.catch(miss);
@@ -311,13 +311,14 @@ export class Rebuild {
     return { position, tables: await hashing };
   }
 
-  private async digests(sql: Sql): Promise<readonly RebuiltTable[]> {
+  /** Nobody writes the shadow until it is proved: it is hashed beside the snapshot of the one in force. */
+  private async digests(sql: Sql, database: Database): Promise<readonly RebuiltTable[]> {
     const { context, tables } = this.projection;
     const found: RebuiltTable[] = [];
     for (const { name: table, key } of tables) {
-      const live = await readDigest(sql, table, key);
-      const { rows, digest } = await readDigest(sql, table.replace(`${context}.`, `${shadowSchema(context)}.`), key);
-      found.push({ table, rows, live_digest: live.digest, rebuilt_digest: digest });
+      const shadow = table.replace(`${context}.`, `${shadowSchema(context)}.`);
+      const [live, rebuilt] = await Promise.all([readDigest(sql, table, key), readDigest(database, shadow, key)]);
+      found.push({ table, rows: rebuilt.rows, live_digest: live.digest, rebuilt_digest: rebuilt.digest });
     }
     return found;
   }
