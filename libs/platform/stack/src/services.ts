@@ -10,6 +10,7 @@
 //       where this one stands.
 
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { ask } from './ask.js';
 import { startChild, untilReady, type Child } from './child.js';
 import { PROBE_TIMEOUT_MS } from './component.js';
@@ -18,11 +19,18 @@ import type { Running } from './keep-running.js';
 
 const READY_TIMEOUT_MS = 60_000;
 
-export type Service = Readonly<{ name: string; script: string; serves_gateway: boolean }>;
+export type Service = Readonly<{
+  name: string;
+  script: string;
+  /** A module that is loaded before it. */
+  preload?: string;
+  serves_gateway: boolean;
+}>;
 
 const app = (root: string, name: string, serves_gateway = false): Service => ({
   name,
   script: join(root, 'apps', name, 'dist', 'main.js'),
+  preload: join(root, 'libs', 'platform', 'runtime', 'dist', 'own-source-maps.js'),
   serves_gateway,
 });
 
@@ -118,6 +126,9 @@ const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16', '--expose-
 /** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
 const MALLOC_ARENA_MAX = '2';
 
+const preload = ({ preload: path }: Service): string[] =>
+  path === undefined ? [] : ['--import', pathToFileURL(path).href];
+
 export const startService = async (options: ServiceStart): Promise<RunningService> => {
   const { service, node, data_dir, log_file, ops_port, gateway, environment, onStarted, signal } = options;
   const { ready_timeout_ms = READY_TIMEOUT_MS } = options;
@@ -125,7 +136,7 @@ export const startService = async (options: ServiceStart): Promise<RunningServic
     name: service.name,
     command: node,
     // The data folder is named for whoever reads the list of processes, this package included (leftovers.ts).
-    args: ['--enable-source-maps', ...HEAP, service.script, '--data-dir', data_dir],
+    args: [...preload(service), ...HEAP, service.script, '--data-dir', data_dir],
     env: {
       MALLOC_ARENA_MAX,
       ...environment,

@@ -104,6 +104,10 @@ const firstLine = (error: unknown): string =>
 
 const inSeconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
+/**
+ * For what ends soon. Node keeps what it has read of it for as long as a process lives: a service would start 0.15 s of
+ * processor time sooner, and hold 16 MB more.
+ */
 const compiledIn = (root: string): string => join(root, 'node_modules', '.cache', 'nexusmon', 'compiled');
 
 const natsLogin = (secrets: Secrets, context: (typeof CONTEXTS)[number]): Credentials => {
@@ -368,7 +372,7 @@ class Supervisor {
       node,
       database_url: addresses.database_url,
       admin: databaseAdmin(secrets),
-      environment,
+      environment: { ...environment, NODE_COMPILE_CACHE: compiledIn(root) },
       log_file: this.logFile('migrate'),
     });
     if (outcome === 'absent') report.say('migrations', '  no migrations are built');
@@ -379,12 +383,10 @@ class Supervisor {
     secrets: Secrets,
     operator_key_file: string,
   ): Record<string, string> {
-    const { root, data_dir, working_dir, environment } = this.options;
+    const { data_dir, working_dir, environment } = this.options;
     const allowed = [working_dir, environment['NEXUSMON_ALLOWED_PATHS']].filter(Boolean);
     return {
       NEXUSMON_SHUTDOWN_MS: String(SERVICES_GRACE_MS - SERVICES_MARGIN_MS),
-      // A restart is the quicker for what was compiled before.
-      NODE_COMPILE_CACHE: compiledIn(root),
       ...handedThrough(environment),
       NODE_ENV: 'production',
       NEXUSMON_DATA: data_dir,
