@@ -24,7 +24,7 @@ const approvalOf = ({ mission_id, plan_digest }: MissionDocument) => keyedId('ap
 const named = ({ mission_id }: MissionDocument) => ({ mission_id, task_id: 'one', attempt: 1 });
 
 /** Built again, a view shows a mission as it is. */
-const rebuilding = (name: string) => [{ name, check: false }];
+const rebuilding = (name: string) => [{ name, check: false, rebuild_id: newId('rbd') }];
 
 /** What each command would have to be sent to start the task of `mission`, by the users that may send it. */
 const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
