@@ -183,6 +183,100 @@ describe('a worker that does not end', () => {
   });
 });
 
+describe('short tasks that lie in a thread behind another (D5, L4)', () => {
+  let few: ThreadPool;
+  beforeAll(async () => {
+    few = new ThreadPool({ ...OPTIONS, threads_max: 2 });
+  });
+  afterAll(() => few.close());
+
+  const echo = (value: number) => run('system.echo', { value }, 20_000, few);
+  const echoes = (count: number) => Promise.all(Array.from({ length: count }, (_, value) => echo(value)));
+  const all = (count: number) =>
+    Array.from({ length: count }, (_, value) => ({ kind: 'output', text: `{"value":${value}}` }));
+  /** So many short ones that more are handed over than run. */
+  const warm = async () => {
+    for (let round = 0; round < 4; round += 1) await echoes(10);
+  };
+
+  it('are all answered, each with its own', async () => {
+    await warm();
+    await expect(echoes(200)).resolves.toEqual(all(200));
+  });
+
+  it.each([
+    ['hostile.exits', 'exit 0'],
+    ['hostile.fills_heap', 'memory'],
+    ['hostile.speaks_for_the_thread', 'wrote to the channel'],
+  ])('have not failed when it takes its thread with it: %s (D3)', async (worker, why) => {
+    await warm();
+    const [ended, behind] = [run(worker, null, 20_000, few), echoes(6)];
+    await expect(ended).resolves.toEqual(failed('worker_failed', why, true));
+    await expect(behind).resolves.toEqual(all(6));
+  });
+
+  it('do not wait for one that takes long after all', async () => {
+    await warm();
+    const long = begin('hostile.spins', null, 20_000, few);
+    await expect(echoes(6)).resolves.toEqual(all(6));
+    long.stop();
+    await expect(long.outcome).resolves.toEqual({ kind: 'stopped' });
+  });
+
+  it('go on elsewhere when it is told to stop', async () => {
+    await warm();
+    const long = begin('hostile.ends_when_told', null, 20_000, few);
+    const behind = echoes(6);
+    long.stop();
+    await expect(long.outcome).resolves.toEqual({ kind: 'stopped' });
+    await expect(behind).resolves.toEqual(all(6));
+  });
+
+  it('may be stopped themselves, and then never begin', async () => {
+    const small = new ThreadPool({ ...OPTIONS, threads_max: 1 });
+    for (let round = 0; round < 30; round += 1) await run('system.echo', { value: round }, 20_000, small);
+    let puts = 0;
+    const first = begin('hostile.takes_its_time', { ms: 300 }, 20_000, small);
+    const second = small.run({
+      worker: 'hostile.puts',
+      task: { mission_id: 'msn', task_id: 'task', attempt: 1, input: { times: 1, file: 'f', text: 't' } },
+      egress: [],
+      output_bytes_max: MEGABYTE,
+      deadline_ms: Date.now() + 20_000,
+      put_artifact: async () => (puts += 1),
+      get_artifact: never,
+      progress: () => undefined,
+    });
+    second.stop();
+    await expect(second.outcome).resolves.toEqual({ kind: 'stopped' });
+    await expect(first.outcome).resolves.toEqual({ kind: 'output', text: '{"took":300}' });
+    await expect(run('system.echo', { value: 0 }, 20_000, small)).resolves.toEqual(all(1)[0]);
+    expect(puts).toBe(0);
+    small.close();
+  });
+
+  it('have not failed when their time is up before they began', async () => {
+    const small = new ThreadPool({ ...OPTIONS, threads_max: 1 });
+    for (let round = 0; round < 30; round += 1) await run('system.echo', { value: round }, 20_000, small);
+    const first = begin('hostile.takes_its_time', { ms: 400 }, 20_000, small);
+    const second = run('system.echo', { value: 0 }, 100, small);
+    await expect(second).resolves.toEqual(failed('runner_lost', 'no thread was free', true));
+    await expect(first.outcome).resolves.toEqual({ kind: 'output', text: '{"took":400}' });
+    small.close();
+  });
+
+  it('end with the pool', async () => {
+    const closing = new ThreadPool({ ...OPTIONS, threads_max: 1 });
+    for (let round = 0; round < 30; round += 1) await run('system.echo', { value: round }, 20_000, closing);
+    const runs = [begin('hostile.spins', null, 20_000, closing), begin('system.echo', { value: 1 }, 20_000, closing)];
+    closing.close();
+    await expect(Promise.all(runs.map(({ outcome }) => outcome))).resolves.toEqual([
+      { kind: 'stopped' },
+      { kind: 'stopped' },
+    ]);
+  });
+});
+
 describe('a thread that is only starting', () => {
   it('is not taken for a dead one when its memory is looked at', async () => {
     const watchful = new ThreadPool({ ...OPTIONS, memory_check_ms: 1 });

@@ -6,9 +6,11 @@
 //       one stays warm: each costs some 25 MB.
 //   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows. Where
 //       it does not, the task waits for a while and is then given back: it never began, so it did not fail.
+//   L4. While tasks are short, threads are handed some ahead, so that neither side waits for the other after each. What
+//       lies behind one that takes long after all is taken back within `AHEAD_MS_MAX`, and waits as if it never left.
 
 import { taskFault } from './fault.js';
-import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from './thread.js';
+import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadRun, type ThreadTask } from './thread.js';
 
 /**
  * Starting a thread costs about as much as a hundred short tasks: a busy one is given this long to become free. On a
@@ -16,6 +18,7 @@ import { Thread, type ThreadOptions, type ThreadOutcome, type ThreadTask } from 
  */
 const START_AFTER_MS = 150;
 const GROWTH_CHECK_MS = 5;
+const AHEAD_MS_MAX = 25;
 /** A thread that is not the last ends when it had nothing to do for this long. */
 const IDLE_MS = 10_000;
 const IDLE_THREADS = 1;
@@ -47,6 +50,7 @@ export class ThreadPool {
   private readonly retirements = new Map<Thread, NodeJS.Timeout>();
   private readonly waiting: Waiting[] = [];
   private growth: NodeJS.Timeout | undefined;
+  private ahead_check: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(private readonly options: PoolOptions) {
@@ -59,47 +63,86 @@ export class ThreadPool {
   run(task: ThreadTask): PooledRun {
     if (this.closed) throw new Error('the pool is closed');
     const { promise, resolve } = Promise.withResolvers<ThreadOutcome>();
-    let stop: () => void = () => undefined;
+    let given: ThreadRun | undefined;
+    let stopped = false;
     const begin = (thread: Thread) => {
       if (Date.now() >= task.deadline_ms) {
         resolve(TOO_LATE);
         this.release(thread);
         return;
       }
-      stop = () => thread.stop();
-      void thread.run(task).then((outcome) => {
+      given = thread.run(task);
+      void given.outcome.then((end) => {
+        given = undefined;
         this.release(thread);
-        resolve(outcome);
+        if (end.kind !== 'not_begun') resolve(end);
+        else if (this.closed || stopped) resolve({ kind: 'stopped' });
+        else this.queue(waiting);
       });
     };
     const waiting: Waiting = { since_ms: performance.now(), begin, end: resolve };
-    stop = () => {
-      const index = this.waiting.indexOf(waiting);
-      if (index >= 0) this.waiting.splice(index, 1);
-      waiting.end({ kind: 'stopped' });
+    this.queue(waiting);
+    const stop = () => {
+      stopped = true;
+      if (given) given.stop();
+      else if (this.unqueue(waiting)) resolve({ kind: 'stopped' });
     };
-    this.waiting.push(waiting);
-    this.dispatch();
-    return { outcome: promise, stop: () => stop() };
+    return { outcome: promise, stop };
   }
 
   /** Ends every thread. What still ran ends as stopped. */
   close(): void {
     this.closed = true;
     clearTimeout(this.growth);
+    clearTimeout(this.ahead_check);
     for (const timer of this.retirements.values()) clearTimeout(timer);
     for (const { end } of this.waiting.splice(0)) end({ kind: 'stopped' });
     for (const thread of [...this.threads]) thread.end();
   }
 
+  /** In the order in which they came first: one that was taken back stands before those that came after it. */
+  private queue(waiting: Waiting): void {
+    const after = this.waiting.findLastIndex(({ since_ms }) => since_ms <= waiting.since_ms);
+    this.waiting.splice(after + 1, 0, waiting);
+    this.dispatch();
+  }
+
+  private unqueue(waiting: Waiting): boolean {
+    const index = this.waiting.indexOf(waiting);
+    if (index >= 0) this.waiting.splice(index, 1);
+    return index >= 0;
+  }
+
   private dispatch(): void {
     while (this.waiting.length > 0) {
       const thread =
-        this.takeIdle() ?? (this.threads.size < this.options.threads_kept ? this.startThread() : undefined);
+        this.takeIdle() ??
+        (this.threads.size < this.options.threads_kept ? this.startThread() : undefined) ??
+        this.roomiest();
       if (!thread) break;
       this.waiting.shift()?.begin(thread);
     }
     if (this.waiting.length > 0) this.growSoon();
+    this.watchAhead();
+  }
+
+  /** A thread of short tasks that may hold one more, where all are busy (L4). */
+  private roomiest(): Thread | undefined {
+    let found: Thread | undefined;
+    for (const thread of this.threads) if (thread.room > (found?.room ?? 0)) found = thread;
+    return found;
+  }
+
+  /** What lies behind a task that takes long after all is handed to another thread (L4). */
+  private watchAhead(): void {
+    if (this.ahead_check || ![...this.threads].some(({ ahead }) => ahead > 0)) return;
+    const look = () => {
+      this.ahead_check = undefined;
+      for (const thread of this.threads) if (thread.busy_ms >= AHEAD_MS_MAX) thread.takeBack();
+      if (!this.closed) this.watchAhead();
+    };
+    // As below: after a turn in which threads are heard.
+    this.ahead_check = setTimeout(() => setImmediate(look), AHEAD_MS_MAX);
   }
 
   /** Only for a task that has waited: under a steady stream of short ones somebody always waits, and never for long. */

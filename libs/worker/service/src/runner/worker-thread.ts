@@ -6,6 +6,7 @@
 //       deadline like everything else a worker costs.
 //   T2. What leaves the thread is text that was checked (plain-json.ts), or a fault. Nothing a worker returns is
 //       cloned.
+//   T3. One task at a time. What was handed over ahead waits here, and begins only if it was not taken back meanwhile.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ArtifactRef, TaskError } from '@nexusmon/worker-contract';
@@ -15,16 +16,24 @@ import { keepableText, taskFault } from './fault.js';
 import { loadPlugins } from './load-plugins.js';
 import { plainJson } from './plain-json.js';
 import type { FromThread, ThreadSetup, ToThread } from './thread-messages.js';
+import { Turns } from './turns.js';
 
 if (!parentPort) throw new Error('worker-thread.js runs in a thread of a runner only');
 const runner = parentPort;
-const { modules, allowed_roots, forbidden_roots } = workerData as ThreadSetup;
+const setup = workerData as { -readonly [Name in keyof ThreadSetup]?: ThreadSetup[Name] };
+const { modules = [], allowed_roots = [], forbidden_roots = [] } = setup;
+const turns = new Turns(setup.turns);
+// Out of the reach of workers.
+delete setup.turns;
 
+type RunMessage = Extract<ToThread, { kind: 'run' }>;
 type Run = Readonly<{ run: string; abort: AbortController }>;
 type Call = Readonly<{ run: string; resolve: (answer: unknown) => void; reject: (error: Error) => void }>;
 
 const plugins = new Map<string, WorkerPlugin>();
 const calls = new Map<number, Call>();
+/** Tasks that wait here for the one before them. */
+const ahead: RunMessage[] = [];
 let current: Run | undefined;
 let last_call = 0;
 
@@ -85,8 +94,6 @@ const schemaFault = (code: 'input_invalid' | 'output_invalid', what: string, err
   return taskFault(code, `${what}${where} is not what the worker's schema says: ${first?.message ?? 'unknown'}`, false);
 };
 
-type RunMessage = Extract<ToThread, { kind: 'run' }>;
-
 const perform = async (message: RunMessage, run: Run): Promise<string | TaskError> => {
   const { worker, task, output_bytes_max } = message;
   const plugin = plugins.get(worker);
@@ -115,11 +122,23 @@ const attempted = async (message: RunMessage, run: Run): Promise<string | TaskEr
 
 const start = async (message: RunMessage): Promise<void> => {
   const { run } = message;
+  const began_ms = performance.now();
   current = { run, abort: new AbortController() };
   const result = await attempted(message, current);
   current = undefined;
-  if (typeof result === 'string') send({ kind: 'completed', run, text: result });
-  else send({ kind: 'failed', run, ...result });
+  const took_ms = performance.now() - began_ms;
+  if (typeof result === 'string') send({ kind: 'completed', run, took_ms, text: result });
+  else send({ kind: 'failed', run, took_ms, ...result });
+  startNext();
+};
+
+const startNext = (): void => {
+  if (current) return;
+  for (let next = ahead.shift(); next; next = ahead.shift())
+    if (turns.begin(next.turn)) {
+      void start(next);
+      return;
+    }
 };
 
 const settle = (call: number, settle_: (waiting: Call) => void) => {
@@ -131,7 +150,8 @@ const settle = (call: number, settle_: (waiting: Call) => void) => {
 const receive = (message: ToThread): void => {
   switch (message.kind) {
     case 'run':
-      void start(message);
+      ahead.push(message);
+      startNext();
       return;
     case 'abort':
       if (current?.run === message.run) current.abort.abort(new Error(message.why));
