@@ -54,6 +54,16 @@ const routes = [
     handler: ({ params, query }) => ({ status: 200, body: { params, query } }),
   }),
   defineRoute({
+    method: 'GET',
+    path: '/v1/seen',
+    summary: 'Say for what position a read waits',
+    tag: 'Things',
+    policy: { access: 'scope', scope: 'missions:write' },
+    query: z.object({ min_position: z.string().optional() }),
+    responses: { 200: { description: 'It.' } },
+    handler: ({ query }) => ({ status: 200, body: query }),
+  }),
+  defineRoute({
     method: 'POST',
     path: '/v1/scoped',
     summary: 'Make a thing with a token',
@@ -125,6 +135,7 @@ const tokenOf = (...scopes: string[]): Principal => ({
 });
 const CALLERS: Readonly<Record<string, Principal>> = {
   right: principal,
+  again: { ...principal, credential_id: 'ses_2' },
   nx_reader: tokenOf('missions:read'),
   nx_writer: tokenOf('missions:write', 'vault:read'),
 };
@@ -381,6 +392,13 @@ describe('a request', () => {
     expect((await ask('/broken')).headers.has('deprecation')).toBe(false);
   });
 
+  it('for a read waits for what its account has written, in whatever session, and nobody else’s does', async () => {
+    const seen = async (name: string) =>
+      (await ask('/v1/seen', { headers: { authorization: `Bearer ${name}` } })).document['min_position'];
+    const written = (await post('{"name": "x"}')).headers.get('nexusmon-position');
+    expect([await seen('right'), await seen('again'), await seen('nx_writer')]).toEqual([written, written, undefined]);
+  });
+
   it('that makes us fail learns that and no more (P2)', async () => {
     const answer = await ask('/broken');
     expectProblem(answer, 500, 'internal-fault');
@@ -460,6 +478,7 @@ describe('the reference', () => {
     expect(Object.keys(paths)).toEqual([
       '/v1/things',
       '/v1/things/{mission_id}',
+      '/v1/seen',
       '/v1/scoped',
       '/v1/older',
       '/v1/either',
