@@ -121,8 +121,11 @@ export type RunningService = Running &
     degraded: string | undefined;
   }>;
 
-/** Without a bound V8 lets garbage grow with the machine's memory instead of collecting it; a service holds 100 MB. */
-const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16', '--expose-gc'];
+/**
+ * Without a bound V8 lets garbage grow with the machine's memory instead of collecting it. A service holds some 80 MB,
+ * most of it code: marking all that for each 30 MB of garbage, as V8 would, is dearer than holding a little more.
+ */
+const HEAP = ['--max-old-space-size=512', '--max-semi-space-size=16', '--heap-growing-percent=70', '--expose-gc'];
 /** Each thread of glibc's allocator would keep an arena of its own, which is never given back. */
 const MALLOC_ARENA_MAX = '2';
 
