@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import { document, found, LIST_PROBLEMS, minPosition, pageOf, READ_PROBLEMS, UNCHANGED } from './conventions.js';
 
 const tag = 'Approvals and reviews';
 const params = z.object({ approval_id });
@@ -33,7 +33,7 @@ const readRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listApprovals,
     responses: { 200: { description: 'A page of approvals.', schema: pageOf(approvalDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.pass(GOVERNANCE_SUBJECTS.list, query)),
   }),
   defineRoute({
@@ -46,7 +46,7 @@ const readRoutes = (services: Services): Route[] => [
     query: z.object(minPosition),
     headers: ['If-None-Match'],
     responses: { ...answers, 304: UNCHANGED },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => document(await services.pass(GOVERNANCE_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
@@ -57,7 +57,7 @@ const readRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listReviews,
     responses: { 200: { description: 'A page of reviews.', schema: pageOf(reviewDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.pass(GOVERNANCE_SUBJECTS.reviews, query)),
   }),
 ];

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { AccessLists } from '../access/access.js';
 import type { Sessions } from '../access/sessions.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { found, minPosition, OPERATOR_KEY_LENGTH_MAX, pageOf } from './conventions.js';
+import { found, LIST_PROBLEMS, minPosition, OPERATOR_KEY_LENGTH_MAX, pageOf } from './conventions.js';
 
 const tag = 'Access';
 
@@ -22,7 +22,7 @@ const sessionRoutes = (sessions: Sessions, list: AccessLists['sessions']): Route
     policy: { access: 'operator' },
     query: z.object({ ...pageQuery, ...minPosition }),
     responses: { 200: { description: 'A page of sessions.', schema: pageOf(sessionDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ principal, query: { limit, cursor, min_position } }) =>
       found(await list({ account: principal.actor, limit, cursor, min_position })),
   }),

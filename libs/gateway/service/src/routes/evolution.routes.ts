@@ -18,12 +18,11 @@ import { z } from 'zod';
 import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { found, LIST_PROBLEMS, minPosition, pageOf, READ_PROBLEMS, whole } from './conventions.js';
 
 const tag = 'Evolution';
 const EVOLUTION = '/v1/evolution';
 const CAPABILITIES = '/v1/governance/capabilities';
-const READ_PROBLEMS = ['malformed-position', 'position-not-reached'];
 /** How much of the lists stands in the one document. */
 const LATEST = 20;
 
@@ -71,7 +70,7 @@ const listRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listAccounts,
     responses: { 200: { description: 'A page of accounts.', schema: pageOf(accountDocument) } },
-    problems: ['malformed-cursor', ...READ_PROBLEMS],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.ask(EVOLUTION_SUBJECTS.accounts, query)),
   }),
   defineRoute({
@@ -82,7 +81,7 @@ const listRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listStageChanges,
     responses: { 200: { description: 'A page of changes.', schema: pageOf(stageChangeDocument) } },
-    problems: ['malformed-cursor', ...READ_PROBLEMS],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.ask(EVOLUTION_SUBJECTS.stage_changes, query)),
   }),
   defineRoute({
@@ -107,7 +106,7 @@ const listRoutes = (services: Services): Route[] => [
     problems: READ_PROBLEMS,
     handler: async ({ query }) => {
       const progress = await services.ask<ProgressDocument>(EVOLUTION_SUBJECTS.progress, query);
-      return found({ ...progress, body: { data: progress.body.capabilities, next_cursor: null } });
+      return whole(progress, progress.body.capabilities);
     },
   }),
 ];

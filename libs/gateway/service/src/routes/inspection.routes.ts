@@ -17,7 +17,7 @@ import { z } from 'zod';
 import { isProblem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { found, LIST_PROBLEMS, minPosition, pageOf, READ_PROBLEMS, whole } from './conventions.js';
 import { MISSION, MISSIONS } from './mission.routes.js';
 
 const tag = 'Missions';
@@ -43,7 +43,7 @@ const explainRoute = (services: Services): Route =>
     params,
     query: z.object(minPosition),
     responses: { 200: { description: 'The decision.', schema: explainedMission } },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => {
       const answer = await services.ask<ExplanationDocument>(MISSION_SUBJECTS.explain, {
         ...call.params,
@@ -78,11 +78,11 @@ export const inspectionRoutes = (services: Services): Route[] => [
     params,
     query: z.object(minPosition),
     responses: { 200: { description: 'All versions.', schema: pageOf(planDocument) } },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => {
       const request = { ...call.params, ...call.query };
       const answer = await services.ask<readonly PlanDocument[]>(MISSION_SUBJECTS.plans, request);
-      return found({ ...answer, body: { data: answer.body, next_cursor: null } });
+      return whole(answer, answer.body);
     },
   }),
   explainRoute(services),
@@ -94,7 +94,7 @@ export const inspectionRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listDeadLetters,
     responses: { 200: { description: 'A page of dead letters.', schema: pageOf(deadLetterDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.ask(MISSION_SUBJECTS.dead_letters, query)),
   }),
 ];

@@ -17,7 +17,7 @@ import { commandOf, type CommandsInFlight } from '../http/commands.js';
 import { preferredWait } from '../http/prefer.js';
 import { defineRoute, type Answered, type Call, type Policy, type Route } from '../http/route.js';
 import { TIMEOUT_MS, type Answer, type Services } from '../http/services.js';
-import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import { document, found, LIST_PROBLEMS, minPosition, pageOf, READ_PROBLEMS, UNCHANGED } from './conventions.js';
 
 const tag = 'Missions';
 const params = z.object({ mission_id });
@@ -93,7 +93,7 @@ const readRoutes = (services: Services): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: listMissions,
     responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.pass(MISSION_SUBJECTS.list, query)),
   }),
   defineRoute({
@@ -106,7 +106,7 @@ const readRoutes = (services: Services): Route[] => [
     query: z.object(minPosition),
     headers: ['If-None-Match'],
     responses: { 200: { description: 'The mission.', schema: missionDocument }, 304: UNCHANGED },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => document(await services.pass(MISSION_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   defineRoute({
@@ -118,7 +118,7 @@ const readRoutes = (services: Services): Route[] => [
     params,
     query: listTasks.omit({ mission_id: true }),
     responses: { 200: { description: 'A page of tasks, as the plan orders them.', schema: pageOf(taskDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async (call) => found(await services.ask(MISSION_SUBJECTS.tasks, { ...call.params, ...call.query })),
   }),
 ];

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import type { CommandsInFlight } from '../http/commands.js';
 import { defineRoute, type Deprecated, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { found, OPERATOR_KEY_LENGTH_MAX, pageOf } from './conventions.js';
+import { found, LIST_PROBLEMS, OPERATOR_KEY_LENGTH_MAX, pageOf } from './conventions.js';
 import { CREATED, createMission, CREATE_PROBLEMS, doVerb, MISSION, MISSIONS } from './mission.routes.js';
 
 const tag = 'Missions, older spelling';
@@ -72,7 +72,7 @@ export const olderRoutes = (services: Services, in_flight: CommandsInFlight): Ro
     deprecated: replacedBy(MISSIONS),
     query: listMissions,
     responses: { 200: { description: 'A page of missions.', schema: pageOf(missionDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ query }) => found(await services.pass(MISSION_SUBJECTS.list, query)),
   }),
 ];

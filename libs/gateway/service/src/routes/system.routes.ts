@@ -7,7 +7,7 @@ import { healthDocument, healthStatus, type Health } from '../health.js';
 import { field, problem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import { document, found, minPosition, pageOf, READ_PROBLEMS, UNCHANGED, whole } from './conventions.js';
 import { organismDocument, organismOf } from './organism.js';
 
 const tag = 'System';
@@ -26,7 +26,7 @@ const organismRoute = (services: Services, health: Health): Route =>
     policy: { access: 'scope', scope: 'missions:read' },
     query: z.object(minPosition),
     responses: { 200: { description: 'The organism as it is now.', schema: organismDocument } },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async ({ query }) => {
       const [progress, counts, waiting, { status }] = await Promise.all([
         services.ask<ProgressDocument>(EVOLUTION_SUBJECTS.progress, query),
@@ -48,7 +48,7 @@ const offerRoutes = (services: Services): Route[] => [
     responses: { 200: { description: 'All workers.', schema: pageOf(workerManifest) } },
     handler: async () => {
       const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
-      return found({ ...answer, body: { data: answer.body.workers, next_cursor: null } });
+      return whole(answer, answer.body.workers);
     },
   }),
   defineRoute({
@@ -77,7 +77,7 @@ const offerRoutes = (services: Services): Route[] => [
     responses: { 200: { description: 'All templates.', schema: pageOf(template) } },
     handler: async () => {
       const answer = await services.ask<Offer>(MISSION_SUBJECTS.workers, {});
-      return found({ ...answer, body: { data: answer.body.templates, next_cursor: null } });
+      return whole(answer, answer.body.templates);
     },
   }),
 ];

@@ -5,7 +5,7 @@ import { tokenBody, type ApiTokens } from '../access/api-tokens.js';
 import type { AccessLists } from '../access/access.js';
 import { field, problem } from '../http/problem.js';
 import { defineRoute, type Route } from '../http/route.js';
-import { found, minPosition, pageOf } from './conventions.js';
+import { found, LIST_PROBLEMS, minPosition, pageOf } from './conventions.js';
 
 const tag = 'Access';
 const TOKENS = '/v1/auth/tokens';
@@ -52,7 +52,7 @@ export const tokenRoutes = (
     policy: { access: 'operator' },
     query: z.object({ ...pageQuery, ...minPosition }),
     responses: { 200: { description: 'A page of tokens, without their secrets.', schema: pageOf(tokenDocument) } },
-    problems: ['malformed-cursor', 'malformed-position', 'position-not-reached'],
+    problems: LIST_PROBLEMS,
     handler: async ({ principal, query: { limit, cursor, min_position } }) =>
       found(await list({ account: principal.actor, limit, cursor, min_position })),
   }),

@@ -18,7 +18,7 @@ import { z } from 'zod';
 import type { Health } from '../health.js';
 import { defineRoute, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
-import { minPosition } from './conventions.js';
+import { minPosition, READ_PROBLEMS } from './conventions.js';
 import { organismDocument, organismOf } from './organism.js';
 import { earliestOf } from '../stream/earliest.js';
 
@@ -61,7 +61,7 @@ export const uiRoutes = (services: Services, health: Health): Route[] => [
     policy: { access: 'scope', scope: 'missions:read' },
     query: z.object(minPosition),
     responses: { 200: { description: 'The state as it is now.', schema: uiState } },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async ({ query, principal }) => {
       const page = { ...query, limit: FIRST };
       const { ask } = { ask: <Body>(subject: string, request: object) => services.ask<Body>(subject, request) };

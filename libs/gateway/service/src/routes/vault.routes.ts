@@ -21,7 +21,7 @@ import { problem } from '../http/problem.js';
 import { defineRoute, type Answered, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
 import { openContent, openRange, piecesOf, type Pieces } from './content.js';
-import { document, found, minPosition, pageOf, UNCHANGED } from './conventions.js';
+import { document, found, LIST_PROBLEMS, minPosition, pageOf, READ_PROBLEMS, UNCHANGED } from './conventions.js';
 import type { KeyOf } from './evolution.routes.js';
 import { MEDIA_TYPE, uploadRoute, type UploadParts } from './upload.route.js';
 
@@ -116,8 +116,6 @@ const contentRoute = (services: Services): Route =>
     },
   });
 
-const LIST_PROBLEMS = ['malformed-cursor', 'malformed-position', 'position-not-reached'];
-
 const listRoutes = (services: Services): Route[] => [
   defineRoute({
     method: 'GET',
@@ -155,7 +153,7 @@ const readRoutes = (services: Services): Route[] => [
     query: z.object(minPosition),
     headers: ['If-None-Match'],
     responses: { 200: { description: 'The artifact.', schema: artifactDocument }, 304: UNCHANGED },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => document(await services.pass(VAULT_SUBJECTS.get, { ...call.params, ...call.query })),
   }),
   contentRoute(services),
@@ -168,7 +166,7 @@ const readRoutes = (services: Services): Route[] => [
     params,
     query: askLineage.omit({ artifact_id: true }),
     responses: { 200: { description: 'The artifacts around it, with their producers.', schema: lineageDocument } },
-    problems: ['malformed-position', 'position-not-reached'],
+    problems: READ_PROBLEMS,
     handler: async (call) => found(await services.ask(VAULT_SUBJECTS.lineage, { ...call.params, ...call.query })),
   }),
 ];
