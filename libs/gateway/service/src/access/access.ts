@@ -17,7 +17,8 @@ import { Credentials } from './credentials.js';
 import { KeyChecks } from './key-checks.js';
 import { readOperatorKey } from './operator-key.js';
 import { SessionTokens, tokenKeys } from './session-token.js';
-import { listSessions, SESSION_PROJECTION, type Listing } from './session.projection.js';
+import type { Listing } from './own-list.js';
+import { listSessions, SESSION_PROJECTION } from './session.projection.js';
 import { ACCOUNT, Sessions } from './sessions.js';
 import { listTokens, TOKEN_PROJECTION } from './token.projection.js';
 

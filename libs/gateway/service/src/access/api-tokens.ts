@@ -25,12 +25,12 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { problem } from '../http/problem.js';
 import type { Principal } from '../http/route.js';
-import { KNOWN_FOR_MS } from './credential.js';
+import { KnownStates } from './known-states.js';
 import { tokenAggregate } from './token.aggregate.js';
 
 const FORM = /^nx_(tok_[0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 const SECRET_BYTES = 32;
-const KNOWN_MAX = 10_000;
+const USED_MAX = 10_000;
 const DAY_MS = 86_400_000;
 
 export const tokenBody = z
@@ -51,10 +51,12 @@ export const isApiToken = (text: string): boolean => text.startsWith('nx_');
 export type ApiTokenOptions = Readonly<{ log: EventLog; keyring: Keyring; pepper: Buffer; logger: Logger }>;
 
 export class ApiTokens {
-  private readonly known = new LRUCache<string, TokenState>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
-  private readonly used = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: USE_RECORDED_SECONDS * 1_000 });
+  private readonly known: KnownStates<TokenState>;
+  private readonly used = new LRUCache<string, true>({ max: USED_MAX, ttl: USE_RECORDED_SECONDS * 1_000 });
 
-  constructor(private readonly options: ApiTokenOptions) {}
+  constructor(private readonly options: ApiTokenOptions) {
+    this.known = new KnownStates((token_id) => options.log.load(tokenAggregate, token_id));
+  }
 
   async issue({ actor }: Principal, body: z.infer<typeof tokenBody>) {
     const token_id = newId('tok');
@@ -74,7 +76,7 @@ export class ApiTokens {
 
   /** Revokes a token of the same account. One of another account is not there. */
   async revoke({ actor }: Principal, token_id: string) {
-    const state = await this.stateOf(token_id);
+    const state = await this.known.of(token_id);
     if (state.status === 'absent' || state.account !== actor) throw notFound(token_id);
     const revoked = await this.execute(token_id, { type: 'RevokeToken', actor, data: {} });
     return { document: documentOf(token_id, revoked.state), position: revoked.position };
@@ -82,7 +84,7 @@ export class ApiTokens {
 
   async authenticate(token: string): Promise<Principal> {
     const [, id = '', secret = ''] = FORM.exec(token) ?? [];
-    const state: TokenState = token_id.safeParse(id).success ? await this.stateOf(id) : { status: 'absent' };
+    const state: TokenState = token_id.safeParse(id).success ? await this.known.of(id) : { status: 'absent' };
     const digest = this.digestOf(id, secret);
     if (state.status === 'absent' || !timingSafeEqual(digest, Buffer.from(state.secret_digest, 'hex')))
       throw problem('credential-invalid', 'the API token is not valid');
@@ -98,11 +100,11 @@ export class ApiTokens {
   }
 
   async stands({ credential_id }: Principal): Promise<boolean> {
-    return isActiveAt(await this.stateOf(credential_id), new Date().toISOString());
+    return isActiveAt(await this.known.of(credential_id), new Date().toISOString());
   }
 
   forget(token_id: string): void {
-    this.known.delete(token_id);
+    this.known.forget(token_id);
   }
 
   /** B3 */
@@ -126,16 +128,8 @@ export class ApiTokens {
     const identified = { command_id: newId('cmd'), correlation_id: token_id, command };
     const outcome = await this.options.log.execute(tokenAggregate, token_id, identified, options);
     if (outcome.kind === 'rejected') throw new Error(`${command.type} was refused: ${outcome.rejection.code}`);
-    this.known.set(token_id, outcome.state);
+    this.known.note(token_id, outcome.state);
     return outcome;
-  }
-
-  private async stateOf(token_id: string): Promise<TokenState> {
-    const at_hand = this.known.get(token_id);
-    if (at_hand) return at_hand;
-    const { state } = await this.options.log.load(tokenAggregate, token_id);
-    this.known.set(token_id, state);
-    return state;
   }
 
   private digestOf(token_id: string, secret: string): Buffer {

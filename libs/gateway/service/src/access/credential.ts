@@ -5,8 +5,6 @@ import { problem } from '../http/problem.js';
 import { singleHeader } from '../http/validation.js';
 
 export const COOKIE = 'nexusmon_session';
-/** How old a process's knowledge of a session or a token may be: what another ended is refused within 5 s. */
-export const KNOWN_FOR_MS = 4_000;
 
 export type Credential = Readonly<{ text: string; from: 'header' | 'cookie' }>;
 

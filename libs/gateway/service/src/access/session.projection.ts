@@ -1,13 +1,13 @@
 import type { SessionDocument } from '@nexusmon/access-contract';
-import { toDocument, type ExistingSession } from '@nexusmon/access-domain';
+import { toDocument } from '@nexusmon/access-domain';
 import {
   aggregateProjection,
   aggregateViewDdl,
-  readPage,
   type Database,
   type PageAnswer,
   type Projection,
 } from '@nexusmon/projections';
+import { listOwn, type Listing } from './own-list.js';
 import { sessionAggregate } from './session.aggregate.js';
 
 const SESSION_VIEW = 'access.session_view';
@@ -31,13 +31,5 @@ export const sessionProjection: Projection = aggregateProjection({
   },
 });
 
-export type Listing = Readonly<{ account: string; limit: number; cursor: string | undefined }>;
-
-export const listSessions = (
-  database: Database,
-  { account, limit, cursor }: Listing,
-): Promise<PageAnswer<SessionDocument>> =>
-  readPage(database, {
-    ...{ table: SESSION_VIEW, order_column: 'created_position', limit, cursor, where: { account } },
-    item: (row) => toDocument(row['state'] as ExistingSession, new Date().toISOString()),
-  });
+export const listSessions = (database: Database, listing: Listing): Promise<PageAnswer<SessionDocument>> =>
+  listOwn(database, SESSION_VIEW, listing, toDocument);

@@ -26,15 +26,15 @@ import { problem } from '../http/problem.js';
 import type { Principal } from '../http/route.js';
 import { isSameOrigin, type Origins } from '../http/security-headers.js';
 import { bindingOf } from './client-binding.js';
-import { COOKIE, KNOWN_FOR_MS, type Credential } from './credential.js';
+import { COOKIE, type Credential } from './credential.js';
 import type { KeyChecks } from './key-checks.js';
+import { KnownStates } from './known-states.js';
 import { sessionAggregate } from './session.aggregate.js';
 import type { SessionTokens } from './session-token.js';
 
 /** One operator key, one account. */
 export const ACCOUNT = 'operator:owner';
 const DAY_MS = 86_400_000;
-const KNOWN_MAX = 10_000;
 const READ_ONLY_SESSION_MS = 900_000;
 const IN_MEMORY_MAX = 1_000;
 
@@ -51,10 +51,12 @@ type OpenOrder = Extract<Untimed<SessionCommand>, { type: 'OpenSession' }>;
 type Begun = Readonly<{ session_id: string; expires_at_ms: number; position: string | undefined }>;
 
 export class Sessions {
-  private readonly known = new LRUCache<string, SessionState>({ max: KNOWN_MAX, ttl: KNOWN_FOR_MS });
+  private readonly known: KnownStates<SessionState>;
   private readonly in_memory = new LRUCache<string, SessionState>({ max: IN_MEMORY_MAX, ttl: READ_ONLY_SESSION_MS });
 
-  constructor(private readonly options: SessionOptions) {}
+  constructor(private readonly options: SessionOptions) {
+    this.known = new KnownStates((session_id) => options.log.load(sessionAggregate, session_id));
+  }
 
   async open(request: FastifyRequest, operator_key: string) {
     const { origin } = request.headers;
@@ -94,7 +96,7 @@ export class Sessions {
       { key_id: await keyring.forOwner(ACCOUNT), is_new: true },
     );
     if (outcome.kind === 'rejected') throw new Error(`a new session was refused: ${outcome.rejection.code}`);
-    this.known.set(session_id, outcome.state);
+    this.known.note(session_id, outcome.state);
     return outcome.position;
   }
 
@@ -128,7 +130,7 @@ export class Sessions {
       return this.ended(session_id, this.decideInMemory(session_id, command), undefined);
     const identified = { command_id: newId('cmd'), correlation_id: session_id, command };
     const { state, position } = await this.options.log.execute(sessionAggregate, session_id, identified);
-    this.known.set(session_id, state);
+    this.known.note(session_id, state);
     return this.ended(session_id, state, position);
   }
 
@@ -160,7 +162,7 @@ export class Sessions {
 
   /** Told by the live log: another process may have ended it (A1). */
   forget(session_id: string): void {
-    this.known.delete(session_id);
+    this.known.forget(session_id);
   }
 
   private async standing({ credential_id, expires_at_ms }: Principal): Promise<ExistingSession | undefined> {
@@ -170,11 +172,7 @@ export class Sessions {
   }
 
   private async stateOf(session_id: string): Promise<SessionState> {
-    const at_hand = this.in_memory.get(session_id) ?? this.known.get(session_id);
-    if (at_hand) return at_hand;
-    const { state } = await this.options.log.load(sessionAggregate, session_id);
-    this.known.set(session_id, state);
-    return state;
+    return this.in_memory.get(session_id) ?? this.known.of(session_id);
   }
 
   private bindingOf(request: FastifyRequest) {

@@ -1,15 +1,14 @@
 import type { TokenDocument } from '@nexusmon/access-contract';
-import { toTokenDocument, type ExistingToken } from '@nexusmon/access-domain';
+import { toTokenDocument } from '@nexusmon/access-domain';
 import {
   aggregateProjection,
   aggregateViewDdl,
-  readPage,
   type Database,
   type PageAnswer,
   type Projection,
 } from '@nexusmon/projections';
 import { tokenAggregate } from './token.aggregate.js';
-import type { Listing } from './session.projection.js';
+import { listOwn, type Listing } from './own-list.js';
 
 const TOKEN_VIEW = 'access.token_view';
 export const TOKEN_PROJECTION = 'access.token';
@@ -29,11 +28,5 @@ export const tokenProjection: Projection = aggregateProjection({
   },
 });
 
-export const listTokens = (
-  database: Database,
-  { account, limit, cursor }: Listing,
-): Promise<PageAnswer<TokenDocument>> =>
-  readPage(database, {
-    ...{ table: TOKEN_VIEW, order_column: 'created_position', limit, cursor, where: { account } },
-    item: (row) => toTokenDocument(row['state'] as ExistingToken, new Date().toISOString()),
-  });
+export const listTokens = (database: Database, listing: Listing): Promise<PageAnswer<TokenDocument>> =>
+  listOwn(database, TOKEN_VIEW, listing, toTokenDocument);
