@@ -2,6 +2,7 @@ import { benchLog } from './log.mjs';
 import { inFlight, mission, plan, quantile } from './measure.mjs';
 import { comparePeers } from './peers.mjs';
 import { Product } from './product.mjs';
+import { uploads } from './upload.mjs';
 import { gets, reads, rebuild, seed } from './volume.mjs';
 
 const IN_FLIGHT = 64;
@@ -80,12 +81,13 @@ export const runBench = async (options) => {
   console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
 
   if (wants('log')) await benchLog(row, inFlight, quantile);
-  if (!['missions', 'starts', 'memory', ...AT_VOLUME].some(wants)) return;
+  if (!['missions', 'starts', 'memory', 'upload', ...AT_VOLUME].some(wants)) return;
   const kept = option(options, '--data-dir', undefined);
   let product = await Product.start(kept);
   try {
     if (kept === undefined) row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
     if (wants('missions')) await missions(product, count, row);
+    if (wants('upload')) await uploads(product, row);
     if (wants('reads')) await visibility(product, row);
     if (wants('memory')) await memory(product, wants('missions') ? count + 800 : 0, row);
     if (wants('starts')) {

@@ -43,13 +43,14 @@ export class Product {
     return product;
   }
 
-  call(method, path, body, headers = {}) {
+  get headers() {
     const authorization = this.#token ? { authorization: `Bearer ${this.#token}` } : {};
-    return exchange(this.#agent, method, `${this.run.gateway_url}${path}`, body, {
-      'user-agent': 'nexusmon-bench',
-      ...authorization,
-      ...headers,
-    });
+    return { 'user-agent': 'nexusmon-bench', ...authorization };
+  }
+
+  call(method, path, body, headers = {}) {
+    const url = `${this.run.gateway_url}${path}`;
+    return exchange(this.#agent, method, url, body, { ...this.headers, ...headers });
   }
 
   /** CPU seconds that every process of the product has used so far, by name; servers with their children. */

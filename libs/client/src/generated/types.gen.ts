@@ -3760,7 +3760,7 @@ export type DeleteV1VaultArtifactsArtifactIdErrors = {
      */
     401: Problem;
     /**
-     * operator-key-refused, scope-required
+     * operator-key-refused, rank-above-ceiling, scope-required
      */
     403: Problem;
     /**
@@ -4032,6 +4032,12 @@ export type GetV1VaultArtifactsArtifactIdLineageResponse = GetV1VaultArtifactsAr
 
 export type PostV1VaultArtifactsArtifactIdCheckData = {
     body?: never;
+    headers?: {
+        /**
+         * The same key and body by the same principal name the same thing for good.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         artifact_id: string;
     };
@@ -4061,6 +4067,10 @@ export type PostV1VaultArtifactsArtifactIdCheckErrors = {
      */
     408: Problem;
     /**
+     * request-in-flight
+     */
+    409: Problem;
+    /**
      * artifact-deleted
      */
     410: Problem;
@@ -4073,7 +4083,7 @@ export type PostV1VaultArtifactsArtifactIdCheckErrors = {
      */
     415: Problem;
     /**
-     * schema-violated
+     * idempotency-key-reused, schema-violated
      */
     422: Problem;
     /**

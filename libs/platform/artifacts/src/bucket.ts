@@ -12,6 +12,8 @@ export const URL_SECONDS_MAX = 300;
 const MADE_CODES = ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'];
 /** No space on its disks, or none left of what this bucket may have. */
 const FULL_CODES = ['XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded', 'QuotaExceeded'];
+/** What MinIO says besides when its disk is filled in the middle of something. */
+const FILLED = 'no space left on device';
 
 export type BucketOptions = Readonly<{
   endpoint: string;
@@ -23,6 +25,9 @@ export type BucketOptions = Readonly<{
 
 export const hasCode = (error: unknown, codes: readonly string[]): boolean =>
   error instanceof S3Error && codes.includes(error.code ?? '');
+
+const isFull = (error: unknown): boolean =>
+  hasCode(error, FULL_CODES) || (error instanceof S3Error && error.message.includes(FILLED));
 
 class S3Client extends Client {
   /** When the newest part of an unfinished upload came; undefined when it has none yet. */
@@ -88,7 +93,7 @@ export class Bucket {
       return await Promise.race([work(), late]);
     } catch (error) {
       if (error instanceof BlobAbsent || error instanceof BlobStoreUnavailable) throw error;
-      if (hasCode(error, FULL_CODES)) throw new StoreFull({ cause: error });
+      if (isFull(error)) throw new StoreFull({ cause: error });
       throw new BlobStoreUnavailable(doing, { cause: error });
     } finally {
       clearTimeout(timer);

@@ -1,5 +1,5 @@
 // The vault over real NATS, PostgreSQL and MinIO, asked over the wire as a runner asks it. `V1`–`V6` are the numbers in
-// artifacts.ts, `U1`–`U5` those in uploads.ts, `R1`–`R3` those in blob-removal.ts, `C1`–`C3` those in blob-checks.ts.
+// artifacts.ts, `U1`–`U5` those in uploads.ts, `R1`–`R4` those in blob-removal.ts, `C1`–`C4` those in blob-checks.ts.
 
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { BlobStore, StagingStore, UploadLost } from '@nexusmon/artifacts';
+import { BlobStore, BlobStoreUnavailable, StagingStore, UploadLost } from '@nexusmon/artifacts';
 import { readConfig } from '@nexusmon/config';
 import { keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
@@ -103,7 +103,8 @@ const operatorKey = async (): Promise<string> => {
 const missions = new Map<string, string>();
 const missionOf = (mission_id: string): Reply<unknown> => {
   const status = missions.get(mission_id);
-  if (status !== undefined) return { kind: 'done', changed: false, position: '', body: { status } };
+  if (status !== undefined)
+    return { kind: 'done', changed: false, position: '', body: { status, effective_rank: 'B' } };
   return { kind: 'refused', refusal: { code: 'mission-not-found', detail: 'there is no such mission' } };
 };
 
@@ -423,9 +424,9 @@ describe('the vault', () => {
     expect(client.request('cmd.governance.grant', {})).rejects.toThrow('may not publish'));
 });
 
-const deletion = (artifact_id: string, reason = 'it names a customer') =>
+const deletion = (artifact_id: string, reason = 'it names a customer', who: object = {}) =>
   client.request<ArtifactDocument>(VAULT_SUBJECTS.delete, {
-    asked: { actor: 'operator:owner', command_id: newId('cmd') },
+    asked: { actor: 'operator:owner', command_id: newId('cmd'), ...who },
     ...{ artifact_id, reason, key_id },
   });
 const check = (artifact_id: string) =>
@@ -486,6 +487,20 @@ describe('a deleted artifact', () => {
     });
     missions.set(mission_id, 'completed');
     expect(codeOf(await deletion(artifact.artifact_id))).toBe('done');
+  });
+
+  it('of a mission above the ceiling of whoever asks is not deleted (V6)', async () => {
+    const artifact = await keep(`of rank B ${newId('x')}`);
+    missions.set(artifact.mission_id ?? '', 'completed');
+    const by = (rank_ceiling: string) => deletion(artifact.artifact_id, 'mine', { actor: 'token:tok_1', rank_ceiling });
+    await expect(by('C')).resolves.toMatchObject({
+      ...{
+        kind: 'refused',
+        refusal: { code: 'rank-above-ceiling', facts: { effective_rank: 'B', rank_ceiling: 'C' } },
+      },
+    });
+    expect((await get(artifact.artifact_id)).deleted_at).toBeUndefined();
+    expect(codeOf(await by('B'))).toBe('done');
   });
 
   it('is recorded anew by whoever has the bytes', async () => {
@@ -560,6 +575,33 @@ describe('a record beside a removal of the same bytes', () => {
     store.remove = remove;
     const kept = await keepAgain(text);
     expect(await isStored(kept.sha256)).toBe(true);
+  });
+
+  it('is not answered while a removal that was never answered may still come (R4)', async () => {
+    const text = `unanswered ${newId('x')}`;
+    const first = await keep(text);
+    const store = vault.app.get(BlobStore, { strict: false });
+    const remove = store.remove.bind(store);
+    const reached = Promise.withResolvers<void>();
+    store.remove = () => {
+      reached.resolve();
+      return Promise.reject(new BlobStoreUnavailable('remove a blob within 10000 ms'));
+    };
+    done(await deletion(first.artifact_id));
+    await reached.promise;
+    expect(codeOf(await record(command(Buffer.from(text))))).toBe('unavailable');
+    let confirmed = 0;
+    store.remove = async (sha256) => {
+      await remove(sha256);
+      confirmed += 1;
+    };
+    const kept = await keepAgain(text);
+    expect(confirmed).toBe(1);
+    store.remove = remove;
+    await settledRemovals();
+    expect(await isStored(kept.sha256)).toBe(true);
+    const database = vault.app.get(Database, { strict: false });
+    expect((await database.query('select from vault.blob_removing')).rows).toHaveLength(0);
   });
 
   it('leaves every artifact that was answered with its bytes, whatever the order', async () => {
@@ -736,6 +778,28 @@ describe('a check', () => {
     expect(done(await check(two.artifact_id))).toMatchObject({ result: 'match' });
     await eventually(async () => (await damagedOnes()).length === 0);
     expect((await get(one.artifact_id)).damage).toBeUndefined();
+  });
+
+  it('reads bytes once for all who ask at a time, and few at once (C4)', async () => {
+    const artifacts = await Promise.all(['a', 'b', 'c', 'd'].map((letter) => keep(`${letter} ${newId('x')}`)));
+    const store = vault.app.get(BlobStore, { strict: false });
+    const verify = store.verify.bind(store);
+    let [reading, most, reads] = [0, 0, 0];
+    const go = Promise.withResolvers<void>();
+    store.verify = async (...asked) => {
+      [reading, reads] = [reading + 1, reads + 1];
+      most = Math.max(most, reading);
+      await go.promise;
+      const found = await verify(...asked);
+      reading -= 1;
+      return found;
+    };
+    const checks = Promise.all([...artifacts, ...artifacts].map(({ artifact_id }) => check(artifact_id)));
+    await eventually(() => Promise.resolve(reads === 2));
+    go.resolve();
+    expect((await checks).map((reply) => done(reply).result)).toEqual(Array.from({ length: 8 }, () => 'match'));
+    store.verify = verify;
+    expect([most, reads]).toEqual([2, 4]);
   });
 
   it('finds damage in the background too, and says so (C2)', async () => {

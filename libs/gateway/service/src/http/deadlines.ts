@@ -37,6 +37,7 @@ export type Pace = Readonly<{ window_ms: number; bytes_min: number }>;
 export class Arrival {
   private readonly stopped = new AbortController();
   private readonly timer: NodeJS.Timeout;
+  private waiting = 0;
   private waited_ms = 0;
   private bytes = 0;
   private readonly count = (chunk: Buffer) => {
@@ -56,12 +57,15 @@ export class Arrival {
   /** What `work` comes to, unless the body comes to a stop before. */
   async unlessStopped<Value>(work: Promise<Value>): Promise<Value> {
     const { signal } = this.stopped;
+    if (signal.aborted) throw late();
     const stop = Promise.withResolvers<never>();
     const end = () => stop.reject(late());
     signal.addEventListener('abort', end, { once: true });
+    this.waiting += 1;
     try {
       return await Promise.race([work, stop.promise]);
     } finally {
+      this.waiting -= 1;
       signal.removeEventListener('abort', end);
     }
   }
@@ -79,7 +83,7 @@ export class Arrival {
     if (this.bytes >= bytes_min) {
       this.bytes = 0;
       this.waited_ms = 0;
-    } else if (!this.raw.isPaused() && !this.raw.complete) {
+    } else if (this.waiting > 0) {
       this.waited_ms += tick_ms;
       if (this.waited_ms >= window_ms) this.stopped.abort();
     }

@@ -8,8 +8,8 @@ import { problem, unavailable } from '../http/problem.js';
 /** A connection on which nothing has moved for so long. */
 const STALL_MS = 30_000;
 const INSUFFICIENT_STORAGE = 507;
-/** Of the limit of a bucket, which is no lack of space. */
-const QUOTA = /<Code>[A-Za-z]*QuotaExceeded<\/Code>/;
+/** A limit of the bucket; a disk that was filled in the middle of a part, which MinIO calls a fault of its own. */
+const FULL = /<Code>[A-Za-z]*QuotaExceeded<\/Code>|no space left on device/;
 
 const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
 
@@ -20,7 +20,7 @@ export const putBytes = async (url: string, bytes: Uint8Array): Promise<string> 
     throw away('broke off', cause);
   });
   const { statusCode = 0, headers } = answer;
-  if (statusCode === INSUFFICIENT_STORAGE || QUOTA.test(said))
+  if (statusCode === INSUFFICIENT_STORAGE || FULL.test(said))
     throw problem('store-full', 'the object storage has no room for these bytes');
   if (statusCode !== 200 || headers.etag === undefined) throw away(`answered ${statusCode}`);
   return headers.etag;

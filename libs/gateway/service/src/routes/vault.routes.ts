@@ -182,7 +182,7 @@ const deleteRoute = ({ services, in_flight, keyOf }: VaultParts): Route =>
     body: deleteBody,
     headers: ['Idempotency-Key'],
     responses: { 200: { description: 'The artifact, deleted.', schema: artifactDocument } },
-    problems: ['mission-running', 'log-read-only'],
+    problems: ['mission-running', 'rank-above-ceiling', 'log-read-only'],
     handler: async (call) => {
       const command = commandOf(call, 'artifact.delete', call.params.artifact_id);
       const key_id = await keyOf(call.principal.actor);
@@ -191,7 +191,7 @@ const deleteRoute = ({ services, in_flight, keyOf }: VaultParts): Route =>
     },
   });
 
-const checkRoute = ({ services }: VaultParts): Route =>
+const checkRoute = ({ services, in_flight }: VaultParts): Route =>
   defineRoute({
     method: 'POST',
     path: `${ARTIFACT}/check`,
@@ -199,13 +199,17 @@ const checkRoute = ({ services }: VaultParts): Route =>
     tag,
     policy: { access: 'scope', scope: 'vault:write' },
     params,
+    headers: ['Idempotency-Key'],
     responses: { 200: { description: 'What was found.', schema: checkDocument } },
     problems: ['artifact-deleted', 'log-read-only'],
-    handler: async (call) => {
-      const { asked } = commandOf(call, 'artifact.check', call.params.artifact_id);
+    handler: (call) => {
+      const command = commandOf(call, 'artifact.check', call.params.artifact_id);
+      const request = { asked: command.asked, ...call.params };
       const limit = { timeout_ms: CHECK_TIMEOUT_MS };
-      const { body } = await services.ask(VAULT_SUBJECTS.check, { asked, ...call.params }, limit);
-      return { status: 200, body };
+      return in_flight.run(command, async () => {
+        const { body } = await services.ask(VAULT_SUBJECTS.check, request, limit);
+        return { status: 200, body };
+      });
     },
   });
 

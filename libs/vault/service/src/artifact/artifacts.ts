@@ -6,14 +6,15 @@
 //   V3. The id of an artifact follows from the command that recorded it: a repeat names the same artifact.
 //   V4. What an artifact was made from is recorded before it.
 //   V5. Whoever was told that an artifact is recorded can read it: a removal of the same bytes does not come between.
-//   V6. Nothing of a mission that has not ended is deleted: it may still be read.
+//   V6. Nothing of a mission that has not ended is deleted: it may still be read. Nothing of a mission whose rank is
+//       above the ceiling of whoever asks is deleted at all.
 
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '@nexusmon/artifacts';
 import { EventLog, keyedId, type KeyReused } from '@nexusmon/event-log';
 import { Unavailable } from '@nexusmon/messaging';
 import { Projections } from '@nexusmon/projections';
-import { answered, type Refusal, type Reply } from '@nexusmon/shared-contract';
+import { answered, RANKS, type Asked, type Refusal, type Reply } from '@nexusmon/shared-contract';
 import { traceparent } from '@nexusmon/telemetry';
 import {
   PIECE_BYTES,
@@ -38,7 +39,7 @@ import { BlobChecks } from './blob-checks.js';
 import { BlobPieces } from './blob-pieces.js';
 import { BlobRemoval } from './blob-removal.js';
 import { EnclosureStore } from './enclosure-store.js';
-import { MissionStanding } from './mission-standing.js';
+import { MissionStanding, type Standing } from './mission-standing.js';
 import { seriesOf } from './series-id.js';
 
 /** A projection runs some tens of milliseconds behind; one that is this late is not running. */
@@ -121,9 +122,9 @@ export class Artifacts {
     const { name, version, sha256, mission_id, deleted_at } = found.document;
     // What was uploaded belongs to no mission.
     if (deleted_at === undefined && mission_id !== undefined) {
-      const status = await this.missions.runningAs(mission_id);
-      if (status !== undefined)
-        return refused('mission-running', `mission ${mission_id} has not ended and may read it`, { status });
+      const mission = await this.missions.of(mission_id);
+      const wrong = mission && cannotBeDeleted(asked, mission_id, mission);
+      if (wrong) return wrong;
     }
     const { actor, command_id, request_digest } = asked;
     const outcome = await this.log.execute(
@@ -207,6 +208,20 @@ export class Artifacts {
     return { kind: 'done', changed, position, body: found.document };
   }
 }
+
+/** V6 */
+const cannotBeDeleted = (
+  { rank_ceiling }: Asked,
+  mission_id: string,
+  { ended, status, effective_rank }: Standing,
+): Refused | undefined => {
+  if (rank_ceiling !== undefined && RANKS.indexOf(effective_rank) > RANKS.indexOf(rank_ceiling))
+    return refused('rank-above-ceiling', `mission ${mission_id} has rank ${effective_rank}, above ${rank_ceiling}`, {
+      ...{ effective_rank, rank_ceiling },
+    });
+  if (ended) return undefined;
+  return refused('mission-running', `mission ${mission_id} has not ended and may read it`, { status });
+};
 
 /** The bytes of a recorded artifact that are not there, or are others: no later attempt is better. */
 const unreadable = (artifact_id: string, kind: 'absent' | 'differs'): Reply<never> =>

@@ -5,6 +5,8 @@
 //   R2. Whoever has recorded a blob is answered only when nobody is removing it and it is still there. A removal that
 //       came before the record has then taken it, and whoever has the bytes puts them again.
 //   R3. What a crash leaves undone is done when the tombstone is seen again.
+//   R4. That a blob is to go is written down before the store is told, and stays so until the store has answered: a
+//       removal that was asked for and not answered may still come. Whoever meets one carries it through.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
@@ -45,11 +47,15 @@ export class BlobRemoval {
   /** Whether the blob is there, and is not about to go (R2). Asked once the log has the record that needs it. */
   async isKept(sha256: string): Promise<boolean> {
     const late_ms = performance.now() + LOCK_MS;
-    while (!(await this.isUnlocked(sha256))) {
+    for (;;) {
+      // In this order: a removal that has let go of the lock between its two steps has left its mark.
+      if (await this.isUnlocked(sha256)) {
+        if (!(await this.isMarked(sha256))) return (await this.blobs.size(sha256)) !== undefined;
+        await this.remove(sha256); // R4
+      }
       if (performance.now() > late_ms) throw new Unavailable('vault', 'the blob is being removed');
       await pause(POLL_MS);
     }
-    return (await this.blobs.size(sha256)) !== undefined;
   }
 
   /** Removals begin after this, if at all, and will see what is in the log by now. */
@@ -61,14 +67,36 @@ export class BlobRemoval {
     return rows[0]?.free === true;
   }
 
+  private async isMarked(sha256: string, sql: Sql = this.database): Promise<boolean> {
+    const { rows } = await sql.query('select from vault.blob_removing where sha256 = $1', [sha256]);
+    return rows.length > 0;
+  }
+
   private async removeNow(sha256: string): Promise<void> {
-    await this.database.transaction(async (sql) => {
-      await sql.query(`set local lock_timeout = ${LOCK_MS}`);
-      await sql.query('select pg_advisory_xact_lock($1::bigint)', [lockOf(sha256)]);
-      await this.untilViewIsWhole(sql);
-      if (await this.list.needs(sha256, sql)) return;
+    if (!(await this.locked(sha256, (sql) => this.mark(sha256, sql)))) return;
+    await this.locked(sha256, async (sql) => {
+      // Somebody else may have carried it through in between, and others may have put the bytes again.
+      if (!(await this.isMarked(sha256, sql))) return;
       await this.blobs.remove(sha256);
       await sql.query('delete from vault.blob_pieces where sha256 = $1', [sha256]);
+      await sql.query('delete from vault.blob_removing where sha256 = $1', [sha256]);
+    });
+  }
+
+  /** Whether the blob is to go: nobody needs it (R1), or a removal has not been answered yet (R4). */
+  private async mark(sha256: string, sql: Sql): Promise<boolean> {
+    if (await this.isMarked(sha256, sql)) return true;
+    await this.untilViewIsWhole(sql);
+    if (await this.list.needs(sha256, sql)) return false;
+    await sql.query('insert into vault.blob_removing (sha256) values ($1)', [sha256]);
+    return true;
+  }
+
+  private locked<Value>(sha256: string, work: (sql: Sql) => Promise<Value>): Promise<Value> {
+    return this.database.transaction(async (sql) => {
+      await sql.query(`set local lock_timeout = ${LOCK_MS}`);
+      await sql.query('select pg_advisory_xact_lock($1::bigint)', [lockOf(sha256)]);
+      return work(sql);
     });
   }
 

@@ -5,13 +5,16 @@ import { MISSION_SUBJECTS, type MissionDocument } from '@nexusmon/mission-contra
 const TIMEOUT_MS = 5_000;
 const ENDED: readonly MissionDocument['status'][] = ['completed', 'failed', 'cancelled'];
 
-/** What the vault asks of missions: whether one may still read what it has left here. */
+/** `ended`: it reads nothing any more of what it has left here. */
+export type Standing = Pick<MissionDocument, 'status' | 'effective_rank'> & Readonly<{ ended: boolean }>;
+
+/** What the vault asks of missions before it deletes what they have left here. */
 @Injectable()
 export class MissionStanding {
   constructor(private readonly client: MessageClient) {}
 
-  /** The status of a mission that has not ended; undefined when it has, or when there is none of this id. */
-  async runningAs(mission_id: string): Promise<MissionDocument['status'] | undefined> {
+  /** Undefined when there is none of this id. */
+  async of(mission_id: string): Promise<Standing | undefined> {
     const reply = await this.client.request<MissionDocument>(
       MISSION_SUBJECTS.get,
       { mission_id },
@@ -22,7 +25,7 @@ export class MissionStanding {
       if (reply.refusal.code === 'mission-not-found') return undefined;
       throw new Error(`mission ${mission_id}: ${reply.refusal.detail}`);
     }
-    const { status } = reply.body;
-    return ENDED.includes(status) ? undefined : status;
+    const { status, effective_rank } = reply.body;
+    return { status, effective_rank, ended: ENDED.includes(status) };
   }
 }
