@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { setTimeout as pause } from 'node:timers/promises';
 import { newId } from '@nexusmon/event-log';
 import { silentLogger } from '@nexusmon/telemetry';
+import type { Database } from './database.js';
 import { Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
 import type { Projection } from './projection.js';
 import type { RebuildDocument } from './rebuild.document.js';
@@ -175,6 +176,21 @@ describe('a rebuild', () => {
     },
     60_000,
   );
+
+  it('is known to run from its beginning, however long ago the last one was', async () => {
+    const { database, feed } = derivation;
+    await rebuilt(derivation, true);
+    await database.query(`update mission.rebuild set told_at = now() - interval '1 hour'`);
+    const heard = Promise.withResolvers<void>();
+    const late = Object.assign(Object.create(database) as Database, {
+      query: (...asked: Parameters<Database['query']>) => heard.promise.then(() => database.query(...asked)),
+    });
+    const options = { projection: tallyProjection(), database: late, feed, log: silentLogger(), check: true };
+    const { ended } = await new Rebuild(options).start();
+    expect(await lastOf(derivation)).toMatchObject({ status: 'running' });
+    heard.resolve();
+    expect(await ended).toMatchObject({ status: 'equal' });
+  }, 60_000);
 
   it('survives PostgreSQL being killed under it: what is in force stays right (B1)', async () => {
     await derivation.projections.rebuild(NAME, false);

@@ -136,7 +136,8 @@ export class Rebuild {
         );
         await sql.query(
           `insert into ${context}.rebuild (name, rebuild_id, document) values ($1, $2, $3)
-           on conflict (name) do update set rebuild_id = excluded.rebuild_id, document = excluded.document`,
+           on conflict (name) do update
+             set rebuild_id = excluded.rebuild_id, document = excluded.document, told_at = now()`,
           [name, this.rebuild_id, JSON.stringify(this.document)],
         );
         await sql.query(`select ${context}.shadow_begin($1)`, [shadow.names]);
