@@ -30,7 +30,7 @@ const STACK_MB = 4;
 const MEMORY_CHECK_MS = 500;
 const BYTES_PER_MB = 1024 * 1024;
 /** How many tasks may lie in a thread, the one that runs included. */
-const HELD_MAX = 8;
+const HELD_MAX = 16;
 /** Tasks are short while they take less than this. */
 const SHORT_MS = 2;
 /** Before anything is known of them, and after that how much the last one counts. */

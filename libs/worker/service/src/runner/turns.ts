@@ -4,7 +4,7 @@
 //       two may race: one word of shared memory says who was first.
 //   U2. A word is written anew for each task, with its turn in it: who comes late for the task before finds another.
 
-export const TURNS = 16;
+export const TURNS = 32;
 const WORD_BYTES = 4;
 /** Neither offered nor begun, of no turn. */
 const TAKEN_BACK = -1;
