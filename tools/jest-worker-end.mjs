@@ -4,10 +4,14 @@
 
 const SIGTERM_EXIT_CODE = 143;
 
+/** Its standard output and error. The channel to jest no longer holds a worker that was told to end. */
+const PIPES_OF_JEST = 2;
+const isPipe = (kind) => kind === 'PipeWrap';
+
 if (process.argv[1]?.includes('jest-worker'))
   process.on('SIGTERM', () => {
-    // The pipes are those to jest.
-    const open = process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap');
+    const all = process.getActiveResourcesInfo();
+    const open = [...all.filter((kind) => !isPipe(kind)), ...all.filter(isPipe).slice(PIPES_OF_JEST)];
     if (open.length > 0) process.stderr.write(`Open after the last spec of a worker: ${open.join(', ')}\n`);
     process.exit(SIGTERM_EXIT_CODE);
   });

@@ -1,6 +1,7 @@
 // `npm run bench -- --peers`: the product beside Restate and DBOS, the same work in the same minutes.
 //
-//   E1. Rounds alternate between all of them; what is compared are medians over the rounds, and their ratios.
+//   E1. Rounds alternate between all of them, and each is begun by another. What is compared are medians over the
+//       rounds, and their ratios.
 //   E2. The client is this process for each of them, over kept-alive HTTP; its time is not counted. A peer's worker is.
 //   E3. Each keeps its own default durability: all of them sync every step to disk.
 
@@ -139,7 +140,7 @@ export const comparePeers = async ({ rounds = ROUNDS, count = 2_000 }) => {
     const figures = [];
     for (let number = 1; number <= rounds; number += 1) {
       const of_round = {};
-      for (const each of all) {
+      for (const each of [...all.slice(number - 1), ...all.slice(0, number - 1)]) {
         of_round[each.name] = await round(each, number, count);
         console.log(JSON.stringify({ round: number, peer: each.name, ...of_round[each.name] }));
       }

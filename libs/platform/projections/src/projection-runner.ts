@@ -27,7 +27,7 @@ const BATCH_MAX = 500;
 const TICK_MS = 100;
 /** After a batch of this many: under such a load what is in motion changes several times while it is. */
 const LARGE_BATCH = 32;
-const LARGE_TICK_MS = 250;
+const LARGE_TICK_MS = 150;
 const AWAITED_TICK_MS = 15;
 /** A checkpoint that moves over commits of others is written this often. */
 const PERSIST_MS = 1_000;

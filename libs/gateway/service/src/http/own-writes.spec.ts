@@ -35,6 +35,12 @@ describe('own writes', () => {
     expect(writes.floor('operator:a')).toBe(at(9, 1));
   });
 
+  it('are forgotten in one stream, however often there are others in another (W2)', () => {
+    writes.note('operator:a', at(7));
+    for (now = 0; now < 3 * REMEMBERED_MS; now += REMEMBERED_MS / 2) writes.note('operator:a', at(now, 1));
+    expect(writes.floor('operator:a')).toBe(at(2.5 * REMEMBERED_MS, 1));
+  });
+
   it('have a position', () => {
     expect(() => writes.note('operator:a', 'nonsense')).toThrow('nonsense is not a position');
   });

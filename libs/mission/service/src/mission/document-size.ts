@@ -1,7 +1,8 @@
 // How much of missions one answer holds
 //
 //   Z1. A document that would be larger than an answer stands without what its result repeats of outputs, and without
-//       the largest of these. It says how large they are. Nothing else is left out, and none for which there is room.
+//       the largest of these. It says how large they are. Nothing else is left out, and nothing for which there is
+//       clearly room.
 //   Z2. A page ends before it would be larger than an answer, and never before its first item.
 
 import type { Json } from '@nexusmon/kernel';
