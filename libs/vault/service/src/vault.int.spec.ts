@@ -11,7 +11,7 @@ import { BlobStore, BlobStoreUnavailable, StagingStore, UploadLost } from '@nexu
 import { readConfig } from '@nexusmon/config';
 import { keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
-import { connectNats, inboxPrefixOf, MessageClient, RequestMux } from '@nexusmon/messaging';
+import { connectNats, inboxPrefixOf, MessageClient, RequestMux, Unavailable } from '@nexusmon/messaging';
 import { Database, digestTable, migrate } from '@nexusmon/projections';
 import { ContextNats, Health, startService, type RunningService } from '@nexusmon/runtime';
 import type { Page, Reply } from '@nexusmon/shared-contract';
@@ -33,6 +33,7 @@ import {
 } from '@nexusmon/vault-contract';
 import { Client } from 'minio';
 import type { z } from 'zod';
+import { ArtifactList } from './artifact/artifact-list.js';
 import { BlobChecks } from './artifact/blob-checks.js';
 import { BlobRemoval } from './artifact/blob-removal.js';
 import { artifactAggregate } from './artifact/artifact.aggregate.js';
@@ -604,6 +605,28 @@ describe('a record beside a removal of the same bytes', () => {
     expect((await database.query('select from vault.blob_removing')).rows).toHaveLength(0);
   });
 
+  it('is not answered while a removal that has found nobody in need is about to begin (R2)', async () => {
+    const text = `about to go ${newId('x')}`;
+    const first = await keep(text);
+    const needs = vault.app.get(ArtifactList, { strict: false });
+    const ask = needs.needs.bind(needs);
+    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    needs.needs = async (sha256, sql) => {
+      const isNeeded = await ask(sha256, sql);
+      reached.resolve();
+      await go.promise;
+      return isNeeded;
+    };
+    done(await deletion(first.artifact_id));
+    await reached.promise;
+    const recording = record(command(Buffer.from(text)));
+    expect(await Promise.race([recording.then(() => true), pause(300, false)])).toBe(false);
+    go.resolve();
+    expect(codeOf(await recording)).toBe('blob-absent');
+    needs.needs = ask;
+    expect(await isStored((await keepAgain(text)).sha256)).toBe(true);
+  });
+
   it('leaves every artifact that was answered with its bytes, whatever the order', async () => {
     const text = `race ${newId('x')}`;
     let standing = await keep(text);
@@ -815,6 +838,33 @@ describe('a check', () => {
     // What is deleted troubles nobody any more.
     done(await deletion(lost.artifact_id));
     expect(checks.state.damaged).toBe(damaged - 1);
+  });
+
+  it('takes neither a bad reading nor a store that is away for damage (C2)', async () => {
+    const [checks, store] = [vault.app.get(BlobChecks, { strict: false }), vault.app.get(BlobStore, { strict: false })];
+    const artifact = await keep(`read badly ${newId('x')}`);
+    const verify = store.verify.bind(store);
+    const goRound = async () => {
+      for (let rounds = 0; rounds < 2;) if (!(await checks.checkNext(1_000_000_000))) rounds += 1;
+    };
+    const events = await lastCommitOf(artifact.name);
+    let bad = 0;
+    store.verify = (sha256, ...rest) =>
+      sha256 === artifact.sha256 && (bad += 1) % 2 === 1
+        ? Promise.resolve({ kind: 'absent' })
+        : verify(sha256, ...rest);
+    await goRound();
+    expect(bad).toBeGreaterThanOrEqual(2);
+    expect(await lastCommitOf(artifact.name)).toBe(events);
+
+    store.verify = () => Promise.reject(new Unavailable('vault-storage', 'away'));
+    await expect(goRound()).rejects.toThrow('away');
+    expect(codeOf(await check(artifact.artifact_id))).toBe('unavailable');
+    store.verify = verify;
+    expect(done(await check(artifact.artifact_id))).toMatchObject({ result: 'match' });
+    expect((await list({ damaged: true })).data.map(({ artifact_id }) => artifact_id)).not.toContain(
+      artifact.artifact_id,
+    );
   });
 });
 
