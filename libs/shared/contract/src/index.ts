@@ -1,3 +1,4 @@
+export * from './answer-size.js';
 export * from './asking.js';
 export * from './catalogue.js';
 export * from './egress.js';

@@ -15,10 +15,9 @@ import {
 } from '@nexusmon/mission-contract';
 import { exists, explanationOf, plansOf, taskOf } from '@nexusmon/mission-domain';
 import { Database, decodeCursor, encodeCursor, Projections, readPage, type Row } from '@nexusmon/projections';
-import { answered, type Page, type Reply } from '@nexusmon/shared-contract';
+import { answered, fittingCount, type Page, type Reply } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
 import { Governance } from '../dispatch/governance.client.js';
-import { fittingCount } from '../mission/document-size.js';
 import { MissionDocuments } from '../mission/mission-documents.js';
 import { MissionLog } from '../mission/mission-log.js';
 import { notFound } from '../mission/replies.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { missionDocument, type MissionDocument } from '@nexusmon/mission-contract';
 import { ANSWER_BYTES_MAX, INLINE_BYTES_MAX } from '@nexusmon/shared-contract';
 import fc from 'fast-check';
-import { fitted, fittingCount } from './document-size.js';
+import { fitted } from './document-size.js';
 
 const MISSION_ID = 'msn_01890000-0000-7000-8000-000000000000';
 const completed: MissionDocument = {
@@ -76,15 +76,5 @@ describe('a document', () => {
       }),
       { numRuns: 20 },
     );
-  });
-});
-
-describe('a page', () => {
-  it('ends before it is too large, and has one item at least (Z2)', () => {
-    const items = ['x'.repeat(97), 'x'.repeat(97), 'x'.repeat(97)]; // Each 100 bytes with its quotes and comma.
-    expect([0, 99, 100, 199, 200, 299, 300, 1_000].map((bytes) => fittingCount(items, bytes))).toEqual([
-      ...[1, 1, 1, 1, 2, 2, 3, 3],
-    ]);
-    expect(fittingCount([])).toBe(0);
   });
 });

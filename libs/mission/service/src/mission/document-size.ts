@@ -1,15 +1,12 @@
-// How much of missions one answer holds
+// How much of a mission one answer holds
 //
 //   Z1. A document that would be larger than an answer stands without what its result repeats of outputs, and without
 //       the largest of these. It says how large they are. Nothing else is left out, and nothing for which there is
 //       clearly room.
-//   Z2. A page ends before it would be larger than an answer, and never before its first item.
 
 import type { Json } from '@nexusmon/kernel';
 import type { MissionDocument, TaskDocument } from '@nexusmon/mission-contract';
-import { ANSWER_BYTES_MAX, INLINE_BYTES_MAX } from '@nexusmon/shared-contract';
-
-const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+import { ANSWER_BYTES_MAX, bytesOf, INLINE_BYTES_MAX } from '@nexusmon/shared-contract';
 
 /** Each output may stand in the document twice: with its task, and in the result. The rest of it has room in this. */
 const REST_BYTES_MAX = 1024 * 1024;
@@ -39,14 +36,4 @@ export const fitted = (document: MissionDocument, bytes_max = ANSWER_BYTES_MAX):
     kept.add(task);
   }
   return { ...bare, tasks: tasks.map((task, index) => (kept.has(task) ? task : (bare.tasks[index] ?? task))) };
-};
-
-/** How many of the items, from the first on, one page holds (Z2). */
-export const fittingCount = (items: readonly unknown[], bytes_max = ANSWER_BYTES_MAX): number => {
-  let left = bytes_max;
-  const first_too_many = items.findIndex((item) => {
-    left -= bytesOf(item) + ','.length;
-    return left < 0;
-  });
-  return first_too_many === -1 ? items.length : Math.max(first_too_many, 1);
 };

@@ -13,9 +13,9 @@ import { Injectable } from '@nestjs/common';
 import type { listMissions, MissionDocument } from '@nexusmon/mission-contract';
 import { toDocument, type ExistingMission } from '@nexusmon/mission-domain';
 import { Database, encodeCursor } from '@nexusmon/projections';
-import type { Page } from '@nexusmon/shared-contract';
+import { fittingCount, type Page } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
-import { fitted, fittingCount } from './document-size.js';
+import { fitted } from './document-size.js';
 import { foldCase } from './goal-text.js';
 import { MISSION_GOAL_VIEW, MISSION_LIST_VIEW, MISSION_VIEW } from './mission.projection.js';
 
