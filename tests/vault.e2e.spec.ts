@@ -260,15 +260,19 @@ describe('an upload', () => {
     expect(second.body).toMatchObject({ version: 2, media_type: 'text/plain' });
     const versions = await operator.get<Page<ArtifactDocument>>(`${pathOf(second.body)}/versions`);
     expect(versions.body.data.map(({ version }) => version)).toEqual([2, 1]);
-    const onto = await upload(bytes, { fields: { name: report.name } });
-    expect(onto.body).toMatchObject({ version: 2, sha256: first.body.sha256 });
+    const third = await upload(bytes, { fields: { name: fields.name } });
+    expect(third.body).toMatchObject({ version: 3, sha256: first.body.sha256 });
+    const onto = await upload<Problem>(bytes, { fields: { name: report.name } });
+    expect([onto.status, onto.body.code, onto.body.errors?.map(({ path }) => path)]).toEqual([
+      ...[422, 'schema-violated', ['name']],
+    ]);
 
     const content = await operator.get<string>(`${pathOf(first.body)}/content`, { range: 'bytes=0-3' });
     expect([content.status, content.body]).toEqual([206, 'What']);
     const lineage = await operator.get<LineageDocument>(`${pathOf(report)}/lineage?direction=derived`);
     expect(lineage.body.nodes.map(({ artifact }) => artifact.artifact_id)).toContain(artifact_id);
     expect((await operator.post<CheckDocument>(`${pathOf(first.body)}/check`)).body.result).toBe('match');
-    for (const { body } of [first, onto])
+    for (const { body } of [first, third])
       expect((await operator.call('DELETE', pathOf(body), { reason: 'done' })).status).toBe(200);
     await eventually(() => Promise.resolve(!existsSync(blobFolder(first.body))));
     expect((await upload(Buffer.from('unnamed'))).body.name).toBe('notes.txt');

@@ -34,6 +34,18 @@ export const artifact_name = z
   .max(512)
   .regex(/^(?!.*(^|\/)\.{0,2}(\/|$))[\p{L}\p{N} ._@+=,()[\]/-]+$/u, 'not an artifact name');
 
+/** What one artifact was made from, each named once. */
+export const artifact_inputs = z
+  .array(artifact_id)
+  .max(INPUTS_MAX)
+  .refine((inputs) => new Set(inputs).size === inputs.length, 'an input is named twice');
+
+/** What is uploaded leaves to missions what begins with their ids: it would stand in front of what their tasks made. */
+export const upload_name = artifact_name.refine(
+  (name) => !mission_id.safeParse(name.split('/', 1)[0]).success,
+  'names that begin with the id of a mission are for what its tasks make',
+);
+
 const producer = { mission_id, task_id, attempt, worker: z.string() };
 
 /** What became of bytes that were recorded: gone from the store, or others. */
@@ -115,12 +127,12 @@ export const recordArtifact = z.strictObject({
   media_type: z.string().max(256),
   kind: artifact_kind,
   ...producer,
-  inputs: z.array(artifact_id).max(INPUTS_MAX),
+  inputs: artifact_inputs,
 });
 export type RecordArtifact = z.infer<typeof recordArtifact>;
 
 /** Opens a place for bytes whose digest will be known with the last of them. `store_id` is the store's own name. */
-export const stageUpload = z.strictObject({ inputs: z.array(artifact_id).max(INPUTS_MAX) });
+export const stageUpload = z.strictObject({ inputs: artifact_inputs });
 export const stagedUpload = z.strictObject({ upload_id: idOf('upl'), store_id: z.string().min(1).max(1_024) });
 export type StagedUpload = z.infer<typeof stagedUpload>;
 /** A URL for one PUT of one part; all but the last have `UPLOAD_PART_BYTES`. */
@@ -134,11 +146,11 @@ export const unstageUpload = stagedUpload;
  */
 export const recordUpload = z.strictObject({
   asked,
-  name: artifact_name,
+  name: upload_name,
   sha256: digest,
   size: z.int().min(0),
   media_type: z.string().max(256),
-  inputs: z.array(artifact_id).max(INPUTS_MAX),
+  inputs: artifact_inputs,
   staged: z
     .strictObject({ ...stagedUpload.shape, etags: z.array(z.string().max(256)).min(1).max(UPLOAD_PARTS_MAX) })
     .optional(),
@@ -171,7 +183,10 @@ export const listArtifacts = z.strictObject({
   task_id: task_id.optional(),
   name: z.string().max(512).optional(),
   kind: artifact_kind.optional(),
-  latest: z.boolean().optional().describe('Only the newest version of each name that is not deleted.'),
+  latest: z
+    .boolean()
+    .optional()
+    .describe('Only the newest version of each name that is not deleted; with mission_id: of those of the mission.'),
   deleted: z.boolean().optional(),
   damaged: z.boolean().optional(),
   min_position: z.string().optional(),

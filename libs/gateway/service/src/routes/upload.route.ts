@@ -1,6 +1,5 @@
 import { canonical, sha256Hex } from '@nexusmon/event-log';
-import { artifact_id } from '@nexusmon/shared-contract';
-import { artifact_name, artifactDocument, INPUTS_MAX } from '@nexusmon/vault-contract';
+import { artifact_inputs, artifactDocument, upload_name } from '@nexusmon/vault-contract';
 import { z } from 'zod';
 import { commandOf, type Command, type CommandsInFlight } from '../http/commands.js';
 import { withForm, type Form } from '../http/forms.js';
@@ -21,16 +20,16 @@ const BYTES = 'application/octet-stream';
 
 const fields = z
   .strictObject({
-    name: artifact_name.optional().describe("Whose next version it is; the file's own name unless said."),
+    name: upload_name.optional().describe("Whose next version it is; the file's own name unless said."),
     media_type: z.string().max(256).regex(MEDIA_TYPE, 'not a media type').optional(),
-    inputs: z.array(artifact_id).max(INPUTS_MAX).default([]).describe('What it was made from: the field, repeated.'),
+    inputs: artifact_inputs.default([]).describe('What it was made from: the field, repeated.'),
   })
   .meta({ description: 'The fields stand before the file.' });
 type Fields = z.infer<typeof fields>;
 
 const nameOf = ({ fields: { name }, filename }: Form<Fields>): string => {
   if (name !== undefined) return name;
-  const parsed = artifact_name.safeParse(filename);
+  const parsed = upload_name.safeParse(filename);
   if (parsed.success) return parsed.data;
   throw schemaViolated('body', [field('name', 'missing, and the file has no name that could stand for it')]);
 };

@@ -3,7 +3,7 @@
 
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql } from '@nexusmon/projections';
-import type { Page } from '@nexusmon/shared-contract';
+import { fittingCount, type Page } from '@nexusmon/shared-contract';
 import type { ArtifactDocument, listArtifacts } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
 import { ARTIFACT_VIEW } from './artifact.projection.js';
@@ -17,8 +17,10 @@ const CURSOR = /^(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,5})$/;
 
 /** Columns that a filter compares, under the names that the filter has. */
 const COMPARED = ['mission_id', 'task_id', 'name', 'kind', 'deleted', 'damaged'] as const;
-const LATEST = `not deleted and not exists (select from ${ARTIFACT_VIEW} later where later.name = artifact.name
-  and later.version > artifact.version and not later.deleted)`;
+/** Among those of a mission, what others have of the same name stands in front of nothing. */
+const latestOf = (of_mission: boolean) => `not deleted and not exists (
+  select from ${ARTIFACT_VIEW} later where later.name = artifact.name and later.version > artifact.version
+  and not later.deleted${of_mission ? ' and later.mission_id = artifact.mission_id' : ''})`;
 
 type ViewRow = { document: ArtifactDocument; position: string; place: number; position_text: string };
 
@@ -100,7 +102,7 @@ export class ArtifactList {
     const conditions = COMPARED.flatMap((column) =>
       filter[column] === undefined ? [] : [`${column} = ${bind(filter[column])}`],
     );
-    if (latest) conditions.push(LATEST);
+    if (latest) conditions.push(latestOf(filter.mission_id !== undefined));
     if (after) conditions.push(`(position, place) < (${bind(after[1])}::bigint, ${bind(after[2])}::integer)`);
     const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
     const { rows } = await this.database.query<ViewRow>(
@@ -108,9 +110,10 @@ export class ArtifactList {
        order by position desc, place desc limit ${bind(limit + 1)}`,
       values,
     );
-    const shown = rows.slice(0, limit);
-    const last = shown.at(-1);
-    const next_cursor = rows.length > limit && last ? `${last.position}-${last.place}` : null;
-    return { data: shown.map(({ document }) => document), next_cursor };
+    const documents = rows.slice(0, limit).map(({ document }) => document);
+    // Each may name a thousand inputs: a page of them can be too large for one answer.
+    const data = documents.slice(0, fittingCount(documents));
+    const last = data.length < rows.length ? rows[data.length - 1] : undefined;
+    return { data, next_cursor: last ? `${last.position}-${last.place}` : null };
   }
 }

@@ -2,11 +2,12 @@
 //
 //   L1. Inputs are there before what is made of them, so that there is no circle, and what lies behind an artifact
 //       never lies before it too.
-//   L2. Bounded both ways, by steps and by the number of artifacts: an artifact whose neighbours are not all shown says
-//       so, and its own lineage goes on from there.
+//   L2. Bounded both ways, by steps, by the number of artifacts and by what one answer holds: an artifact whose
+//       neighbours are not all shown says so, and its own lineage goes on from there.
 
 import { Injectable } from '@nestjs/common';
 import { Database } from '@nexusmon/projections';
+import { ANSWER_BYTES_MAX, bytesOf, fittingCount } from '@nexusmon/shared-contract';
 import type { askLineage, LineageDocument, LineageNode } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
 import { ArtifactList } from './artifact-list.js';
@@ -44,7 +45,7 @@ export class Lineage {
       await this.follow(WAYS[way], artifact_id, depth, found.distances.size + room, found);
     }
     const nodes = await this.nodesOf(found);
-    return { artifact_id, nodes, edges: found.edges, truncated: found.rims.size > 0 };
+    return fitted({ artifact_id, nodes, edges: found.edges, truncated: found.rims.size > 0 });
   }
 
   private async follow(way: Way, start: string, depth: number, nodes_max: number, found: Found): Promise<void> {
@@ -90,3 +91,19 @@ export class Lineage {
       .toSorted((a, b) => Math.abs(a.distance) - Math.abs(b.distance) || a.distance - b.distance);
   }
 }
+
+/** Without the farthest, as far as all do not fit into one answer. What leads to a nearer one is nearer itself. */
+const fitted = (lineage: LineageDocument): LineageDocument => {
+  const { nodes, edges } = lineage;
+  const kept = nodes.slice(0, fittingCount(nodes, ANSWER_BYTES_MAX - bytesOf(edges)));
+  if (kept.length === nodes.length) return lineage;
+  const shown = new Set(kept.map(({ artifact }) => artifact.artifact_id));
+  const cut = new Set<string>();
+  const left = edges.filter(({ input_id, artifact_id }) => {
+    if (shown.has(input_id) && shown.has(artifact_id)) return true;
+    cut.add(input_id).add(artifact_id);
+    return false;
+  });
+  const marked = kept.map((node) => (cut.has(node.artifact.artifact_id) ? { ...node, more: true } : node));
+  return { ...lineage, nodes: marked, edges: left, truncated: true };
+};
