@@ -3521,7 +3521,7 @@ export type GetV1VaultArtifactsData = {
         name?: string;
         kind?: ArtifactKind;
         /**
-         * Only the newest version of each name that is not deleted.
+         * Only the newest version of each name that is not deleted; with mission_id: of those of the mission.
          */
         latest?: boolean;
         deleted?: boolean;

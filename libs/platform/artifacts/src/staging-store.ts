@@ -7,7 +7,8 @@
 //       be: storages need not list unfinished uploads, and who begins one may be gone in the next moment.
 //   S2. Nothing here is a blob: what is staged is read by its copy alone, and removed with all that belongs to it.
 //   S3. What has had no new part for a while belongs to nobody any more. The storage's own times say so, so that it is
-//       known whoever runs and whoever ran before.
+//       known whoever runs and whoever ran before. That holds for bytes alone, too: a join that was given up may still
+//       be carried out, after everything else is gone.
 
 import { buffer } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
@@ -28,6 +29,8 @@ const COPY_MS_MIN = 30_000;
 
 /** `store_id` is the storage's name for it. */
 export type Staged = Readonly<{ upload_id: string; store_id: string }>;
+/** Which uploads a sweep has discarded, and which it could not. */
+export type Swept = Readonly<{ discarded: readonly string[]; failed: ReadonlyMap<string, unknown> }>;
 type Listed = Readonly<{ name?: string; lastModified?: Date }>;
 
 const keyOf = (upload_id: string, what: typeof BYTES | typeof BEGUN): string => {
@@ -100,23 +103,46 @@ export class StagingStore {
     });
   }
 
-  /** Discards what has stood still for so long and is not wanted all the same (S3), and tells what that was. */
-  async sweep(seconds: number, isWanted: (upload_id: string) => boolean = () => false): Promise<readonly string[]> {
+  /**
+   * Discards what has stood still for so long and is not wanted all the same (S3), and tells what that was. What cannot
+   * be discarded is in nobody's way: the next sweep finds it again.
+   */
+  async sweep(seconds: number, isWanted: (upload_id: string) => boolean = () => false): Promise<Swept> {
+    const before_ms = Date.now() - seconds * MS_PER_SECOND;
     const discarded: string[] = [];
+    const failed = new Map<string, unknown>();
     for (const upload_id of await this.uploads()) {
       if (isWanted(upload_id)) continue;
-      const store_id = await this.storeIdOf(upload_id);
-      if (store_id === undefined) continue;
-      const moved = await this.lastMoved({ upload_id, store_id });
-      if (moved === undefined || Date.now() - moved.getTime() < seconds * MS_PER_SECOND) continue;
-      await this.discard({ upload_id, store_id });
-      discarded.push(upload_id);
+      try {
+        if (await this.sweepOne(upload_id, before_ms)) discarded.push(upload_id);
+      } catch (error) {
+        failed.set(upload_id, error);
+      }
     }
-    return discarded;
+    return { discarded, failed };
   }
 
   close(): void {
     this.bucket.close();
+  }
+
+  private async sweepOne(upload_id: string, before_ms: number): Promise<boolean> {
+    const store_id = await this.storeIdOf(upload_id);
+    const moved = await (store_id === undefined ? this.lateJoin(upload_id) : this.lastMoved({ upload_id, store_id }));
+    if (moved === undefined || moved.getTime() > before_ms) return false;
+    if (store_id === undefined) await this.removeBytes(upload_id);
+    else await this.discard({ upload_id, store_id });
+    return true;
+  }
+
+  /** When the storage joined what was given up meanwhile; undefined when somebody has just discarded it all. */
+  private lateJoin(upload_id: string): Promise<Date | undefined> {
+    return this.bucket.ask('look at an upload', () => this.modifiedAt(keyOf(upload_id, BYTES)));
+  }
+
+  private removeBytes(upload_id: string): Promise<void> {
+    const { client, name } = this.bucket;
+    return this.bucket.ask('give up an upload', () => client.removeObject(name, keyOf(upload_id, BYTES)));
   }
 
   private async orLost<Answer>(

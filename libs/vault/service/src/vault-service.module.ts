@@ -11,6 +11,7 @@ import { ArtifactList } from './artifact/artifact-list.js';
 import { artifactProjection } from './artifact/artifact.projection.js';
 import { ArtifactRequestHandler } from './artifact/artifact.request-handler.js';
 import { Artifacts } from './artifact/artifacts.js';
+import { BlobArrivals } from './artifact/blob-arrivals.js';
 import { BlobChecks } from './artifact/blob-checks.js';
 import { BlobPieces } from './artifact/blob-pieces.js';
 import { BlobRemoval, removeBlobs } from './artifact/blob-removal.js';
@@ -51,7 +52,7 @@ const stores = [
   controllers: [ArtifactRequestHandler],
   providers: [
     ...stores,
-    ...[ArtifactList, Artifacts, BlobChecks, BlobPieces, BlobRemoval, Lineage, MissionStanding, Uploads],
+    ...[ArtifactList, Artifacts, BlobArrivals, BlobChecks, BlobPieces, BlobRemoval, Lineage, MissionStanding, Uploads],
   ],
 })
 export class VaultServiceModule implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {

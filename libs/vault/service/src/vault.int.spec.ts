@@ -9,12 +9,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { BlobStore, BlobStoreUnavailable, StagingStore, UploadLost } from '@nexusmon/artifacts';
 import { readConfig } from '@nexusmon/config';
-import { keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
+import { EventLog, keyedId, newId, sha256Hex, streamName, subjectOf } from '@nexusmon/event-log';
 import { Keyring } from '@nexusmon/keys';
 import { connectNats, inboxPrefixOf, MessageClient, RequestMux, Unavailable } from '@nexusmon/messaging';
 import { Database, digestTable, migrate } from '@nexusmon/projections';
 import { ContextNats, Health, startService, type RunningService } from '@nexusmon/runtime';
-import type { Page, Reply } from '@nexusmon/shared-contract';
+import { ANSWER_BYTES_MAX, type Page, type Reply } from '@nexusmon/shared-contract';
 import { silentLogger } from '@nexusmon/telemetry';
 import { testServers } from '@nexusmon/testing';
 import {
@@ -38,6 +38,7 @@ import { BlobChecks } from './artifact/blob-checks.js';
 import { BlobRemoval } from './artifact/blob-removal.js';
 import { artifactAggregate } from './artifact/artifact.aggregate.js';
 import { seriesOf } from './artifact/series-id.js';
+import { Uploads } from './artifact/uploads.js';
 import { ARTIFACT_INPUT, ARTIFACT_VIEW } from './artifact/artifact.projection.js';
 import { VaultServiceModule } from './vault-service.module.js';
 import { vaultMigrations } from './migrations.js';
@@ -326,6 +327,33 @@ describe('the vault', () => {
     expect(codeOf(await client.request(VAULT_SUBJECTS.lineage, { artifact_id: newId('art') }))).toBe(
       'artifact-not-found',
     );
+  });
+
+  it('answers no more than fits into one message, and goes on from there (L2)', async () => {
+    const mission_id = newId('msn');
+    const made: string[] = [];
+    for (const file of ['source', 'left', 'right', 'report']) {
+      const inputs = file === 'report' ? made.slice(1) : made.slice(0, 1);
+      const name = `${mission_id}/task/${file}`;
+      made.push((await keep(file, { mission_id, name, task_id: file, inputs })).artifact_id);
+    }
+    // As large as if each had been made from tens of thousands.
+    const database = vault.app.get(Database, { strict: false });
+    const grow = 'update vault.artifact_view set document = document || $2 where artifact_id = any($1)';
+    await database.query(grow, [made, { worker: 'x'.repeat(ANSWER_BYTES_MAX * 0.4) }]);
+    const first = await list({ mission_id });
+    const second = await list({ mission_id, cursor: first.next_cursor });
+    const pages = [first, second].map(({ data }) => data.map(({ artifact_id }) => artifact_id));
+    const shown = await lineage({ artifact_id: made[3] });
+    await database.query(grow, [made, { worker: 'report.compose' }]);
+    expect(pages).toEqual([made.slice(2).toReversed(), made.slice(0, 2).toReversed()]);
+    expect(second.next_cursor).toBeNull();
+    expect(shown.nodes.map(({ distance, more }) => [distance, more])).toEqual([
+      [0, true],
+      [-1, true],
+    ]);
+    expect(shown.edges).toEqual([{ artifact_id: made[3], input_id: shown.nodes[1]?.artifact.artifact_id }]);
+    expect(shown.truncated).toBe(true);
   });
 
   it('records nothing that was made from what is not there (V4)', async () => {
@@ -662,12 +690,13 @@ describe('an upload', () => {
     }
     return { ...place, etags };
   };
+  const bare = new Client({
+    ...{ endPoint: new URL(config.s3.endpoint).hostname, port: Number(new URL(config.s3.endpoint).port) },
+    ...{ useSSL: false, accessKey: access_key, secretKey: secret_key, region: config.s3.region },
+  });
   const stagedKeys = async () => {
     const keys: string[] = [];
-    const listing = new Client({
-      ...{ endPoint: new URL(config.s3.endpoint).hostname, port: Number(new URL(config.s3.endpoint).port) },
-      ...{ useSSL: false, accessKey: access_key, secretKey: secret_key, region: config.s3.region },
-    }).listObjectsV2(config.s3.bucket, 'staged/', true) as AsyncIterable<{ name: string }>;
+    const listing = bare.listObjectsV2(config.s3.bucket, 'staged/', true) as AsyncIterable<{ name: string }>;
     for await (const { name } of listing) keys.push(name);
     return keys;
   };
@@ -687,6 +716,20 @@ describe('an upload', () => {
     expect(await isStored(first.sha256)).toBe(true);
     done(await deletion(second.artifact_id));
     await untilRemoved(first.sha256);
+  });
+
+  it('takes no name of a mission, and nothing of a shared name away from what is the latest of one', async () => {
+    const mission_id = newId('msn');
+    const bytes = Buffer.from(`shared name ${newId('x')}`);
+    const name = `shared/${newId('x')}`;
+    const report = await keep('the report', { mission_id, name });
+    const { sha256 } = await keep(bytes.toString());
+    for (const taken of [`${mission_id}/task/report.md`, mission_id])
+      expect(codeOf(await sent(upload(bytes, { name: taken })))).toBe('invalid');
+    const newer = done(await sent(upload(bytes, { name, sha256 })));
+    await expect(list({ mission_id, latest: true })).resolves.toMatchObject({ data: [report] });
+    await expect(list({ name, latest: true })).resolves.toMatchObject({ data: [newer] });
+    done(await deletion(newer.artifact_id));
   });
 
   it('of large bytes is joined, copied, read, and leaves nothing staged (U1)', async () => {
@@ -769,12 +812,64 @@ describe('an upload', () => {
     const staging = vault.app.get(StagingStore, { strict: false });
     await staging.join(joined, joined.etags, UPLOAD_PART_BYTES + 13);
     await staging.join(joined, joined.etags, UPLOAD_PART_BYTES + 13);
-    expect(await staging.sweep(3_600)).toEqual([]);
-    expect(await staging.sweep(0, (upload_id) => upload_id === joined.upload_id)).toEqual([begun.upload_id]);
+    const swept = async (...asked: Parameters<StagingStore['sweep']>) => (await staging.sweep(...asked)).discarded;
+    expect(await swept(3_600)).toEqual([]);
+    expect(await swept(0, (upload_id) => upload_id === joined.upload_id)).toEqual([begun.upload_id]);
     await expect(staging.join(begun, begun.etags, 1)).rejects.toThrow(UploadLost);
-    expect(await staging.sweep(0)).toEqual([joined.upload_id]);
+    expect(await swept(0)).toEqual([joined.upload_id]);
     expect(await stagedKeys()).toEqual([]);
     await expect(staging.copy(joined, sha256Hex('x'), 1)).rejects.toThrow(UploadLost);
+  });
+
+  it('that is joined after it was given up is removed, and one that cannot be hinders no other (U5)', async () => {
+    const uploads = vault.app.get(Uploads, { strict: false });
+    const staging = vault.app.get(StagingStore, { strict: false });
+    const places = [await staged(large()), await staged(large()), await staged(large())];
+    const [late, stuck, last] = places.map(({ upload_id }) => upload_id).toSorted();
+    const joined = places.find(({ upload_id }) => upload_id === late)!;
+    await staging.join(joined, joined.etags, UPLOAD_PART_BYTES + 13);
+    await bare.removeObject(config.s3.bucket, `staged/${late}/begun`);
+    const discard = staging.discard.bind(staging);
+    staging.discard = (place) =>
+      place.upload_id === stuck ? Promise.reject(new BlobStoreUnavailable('give up an upload')) : discard(place);
+    await uploads.sweep();
+    expect(await stagedKeys()).toEqual([`staged/${late}/bytes`, `staged/${stuck}/begun`, `staged/${last}/begun`]);
+    await uploads.sweep(0);
+    expect(await stagedKeys()).toEqual([`staged/${stuck}/begun`]);
+    staging.discard = discard;
+    await uploads.sweep(0);
+    expect(await stagedKeys()).toEqual([]);
+  });
+
+  it('whose bytes lie under their digest and were never recorded is removed, of whatever size (U5, W1–W3)', async () => {
+    const uploads = vault.app.get(Uploads, { strict: false });
+    const [small, bytes] = [Buffer.from(`never recorded ${newId('x')}`), large()];
+    const kept = await keep(`recorded ${newId('x')}`);
+    const [put_only, copied] = [await put(small), sha256Hex(bytes)];
+    const place = await staged(bytes);
+    const log = vault.app.get(EventLog, { strict: false });
+    const execute = log.execute.bind(log);
+    log.execute = () => Promise.reject(new Unavailable('log', 'away'));
+    expect(codeOf(await sent(upload(bytes, { staged: place })))).toBe('unavailable');
+    log.execute = execute;
+    await client.request(VAULT_SUBJECTS.unstage, { upload_id: place.upload_id, store_id: place.store_id });
+    const stored = () => Promise.all([put_only, copied, kept.sha256].map(isStored));
+
+    await uploads.sweep();
+    expect(await stored()).toEqual([true, true, true]);
+    await uploads.sweep(0);
+    expect(await stored()).toEqual([false, false, true]);
+
+    // Whoever was given a URL before may still use it.
+    await fetch(await blobs.putUrl(put_only), { method: 'PUT', body: small });
+    await uploads.sweep(0);
+    expect(await stored()).toEqual([false, false, true]);
+    const database = vault.app.get(Database, { strict: false });
+    const noted = async () => (await database.query('select from vault.blob_arrival')).rows.length;
+    expect(await noted()).toBeGreaterThan(0);
+    await database.query("update vault.blob_arrival set noted_at = noted_at - interval '2 hours'");
+    await uploads.sweep();
+    expect(await noted()).toBe(0);
   });
 });
 

@@ -35,6 +35,7 @@ import type { z } from 'zod';
 import { ArtifactList, type ListedArtifact } from './artifact-list.js';
 import { artifactAggregate } from './artifact.aggregate.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
+import { BlobArrivals } from './blob-arrivals.js';
 import { BlobChecks } from './blob-checks.js';
 import { BlobPieces } from './blob-pieces.js';
 import { BlobRemoval } from './blob-removal.js';
@@ -73,6 +74,7 @@ export class Artifacts {
     private readonly removal: BlobRemoval,
     private readonly checks: BlobChecks,
     private readonly missions: MissionStanding,
+    private readonly arrivals: BlobArrivals,
   ) {}
 
   /** Wrong bytes under the right key are as good as none: they may be put again. */
@@ -84,6 +86,8 @@ export class Artifacts {
     const store = space === 'blobs' ? this.blobs : this.enclosures;
     const stored = await store.verify(sha256, size);
     if (stored.kind === 'verified') return answered({ present: true });
+    // Enclosures are named by events that their writer has yet to write: the vault cannot tell which are wanted.
+    if (space === 'blobs') await this.arrivals.note(sha256);
     return answered({ present: false, url: await store.putUrl(sha256) });
   }
 

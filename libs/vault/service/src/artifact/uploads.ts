@@ -5,7 +5,8 @@
 //   U3. The same request sent again while it is being carried out gets the answer of the first: whoever waits may ask
 //       again, rather than wait for minutes.
 //   U4. A key names one upload for good. Another one with the same key is refused, of another name too.
-//   U5. What nobody brings to an end is removed, whoever has crashed. What is being recorded is not.
+//   U5. What nobody brings to an end is removed, whoever has crashed: what is staged, and what lies under its digest
+//       without a record. What is being recorded stays staged.
 
 import { Injectable } from '@nestjs/common';
 import { StagingStore, StoreFull, UploadLost, type Verification } from '@nexusmon/artifacts';
@@ -27,6 +28,7 @@ import { ArtifactList } from './artifact-list.js';
 import { artifactAggregate } from './artifact.aggregate.js';
 import { ARTIFACT_PROJECTION } from './artifact.projection.js';
 import { Artifacts, refused, rejected, type Refused } from './artifacts.js';
+import { BlobArrivals } from './blob-arrivals.js';
 import { BlobPieces } from './blob-pieces.js';
 import { BlobRemoval } from './blob-removal.js';
 import { seriesOf } from './series-id.js';
@@ -53,6 +55,7 @@ export class Uploads {
     private readonly list: ArtifactList,
     private readonly artifacts: Artifacts,
     private readonly removal: BlobRemoval,
+    private readonly arrivals: BlobArrivals,
     private readonly projections: Projections,
     private readonly config: Config,
     private readonly logger: Logger,
@@ -94,10 +97,12 @@ export class Uploads {
   }
 
   /** Once over all uploads that were ever staged (U5). */
-  async sweep(): Promise<void> {
-    const { staged_seconds_max } = this.config.uploads;
-    const discarded = await this.staging.sweep(staged_seconds_max, (upload_id) => this.wanted.has(upload_id));
+  async sweep(seconds = this.config.uploads.staged_seconds_max): Promise<void> {
+    const { discarded, failed } = await this.staging.sweep(seconds, (upload_id) => this.wanted.has(upload_id));
     if (discarded.length > 0) this.logger.info({ msg: 'uploads that were cut off have been removed', discarded });
+    for (const [upload_id, error] of failed)
+      this.logger.warn({ msg: 'an upload that was cut off could not be removed, will try again', upload_id, error });
+    await this.arrivals.sweep(seconds);
   }
 
   private async recordNow(request: RecordUpload): Promise<Reply<ArtifactDocument>> {
@@ -150,6 +155,7 @@ export class Uploads {
     try {
       await this.staging.join(staged, staged.etags, size);
       if ((await this.pieces.verify(blob)).kind === 'verified') return undefined;
+      await this.arrivals.note(sha256);
       await this.staging.copy(staged, sha256, size);
     } catch (error) {
       if (error instanceof UploadLost) return refused('upload-lost', 'the upload stood still for too long');
