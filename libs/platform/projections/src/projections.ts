@@ -118,7 +118,8 @@ export class Projections {
 
   /**
    * Begins to build a projection again; `undefined` where there is none of that name, `running` where one is at it. One
-   * that has begun before is answered as it is now; `reused` where its id was that of another request.
+   * that has begun before is answered as it is now, unless it has failed: then it is begun again. `reused` where its id
+   * was that of another request.
    */
   async rebuild(
     name: string,
@@ -129,14 +130,14 @@ export class Projections {
     if (!runner) return undefined;
     const { projection, database } = runner;
     const { context } = projection;
-    const known = await readRebuild(database, context, rebuild_id);
-    if (known) return known.check === check ? { name, context, ...runner.health(), rebuild: known } : 'reused';
+    const known = await this.known(runner, check, rebuild_id);
+    if (known) return known;
     const before = this.rebuilds.get(name);
     if (before && !before.rebuild.ending) return 'running';
     await before?.ended;
     if (this.rebuilds.has(name)) return 'running';
     const rebuild = new Rebuild({ projection, database, feed: this.feed, log: this.log, check, rebuild_id });
-    const begun = this.begin(rebuild, runner);
+    const begun = rebuild.start();
     const ended = begun
       .then((started) => started?.ended)
       .then(async (document) => {
@@ -146,14 +147,21 @@ export class Projections {
       .finally(() => this.rebuilds.delete(name));
     this.rebuilds.set(name, { rebuild, ended });
     const started = await begun;
-    if (!started) return 'running';
+    if (!started) return (await this.known(runner, check, rebuild_id)) ?? 'running';
     return { name, context, ...runner.health(), rebuild: started.document };
   }
 
-  /** Undefined where another process is at it. */
-  private async begin(rebuild: Rebuild, { projection: { name, context }, database }: ProjectionRunner) {
-    const elsewhere = (await readRebuilds(database, context)).get(name)?.status === 'running';
-    return elsewhere ? undefined : rebuild.start();
+  /** What is answered to whoever asks for one that runs or has ended; undefined where there is none, or it failed. */
+  private async known(
+    runner: ProjectionRunner,
+    check: boolean,
+    rebuild_id: string,
+  ): Promise<ProjectionDocument | 'reused' | undefined> {
+    const { projection, database } = runner;
+    const { name, context } = projection;
+    const rebuild = await readRebuild(database, context, rebuild_id);
+    if (rebuild && rebuild.check !== check) return 'reused';
+    return rebuild && rebuild.status !== 'failed' ? { name, context, ...runner.health(), rebuild } : undefined;
   }
 
   reactorHealth() {

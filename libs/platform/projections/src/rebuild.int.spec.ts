@@ -6,7 +6,7 @@ import type { Database } from './database.js';
 import { Rig, tally, tallyProjection, type Derivation } from './derived.fixture.js';
 import type { Projection } from './projection.js';
 import type { RebuildDocument } from './rebuild.document.js';
-import { Rebuild } from './rebuild.js';
+import { Rebuild, type RebuildOptions } from './rebuild.js';
 
 const NAME = 'mission.tally';
 const TABLE = 'mission.tally_view';
@@ -52,6 +52,16 @@ const lastOf = async ({ projections }: Derivation): Promise<RebuildDocument | un
 const rebuilt = async (one: Derivation, check = false): Promise<RebuildDocument> => {
   const begun = await one.projections.rebuild(NAME, check);
   if (begun === undefined || begun === 'running') throw new Error(`no rebuild: ${begun}`);
+  return ended(one);
+};
+
+const entered = async (options: RebuildOptions) => {
+  const started = await new Rebuild(options).start();
+  if (!started) throw new Error('it was not entered');
+  return started;
+};
+
+const ended = async (one: Derivation): Promise<RebuildDocument> => {
   for (;;) {
     const document = await lastOf(one);
     if (document && document.status !== 'running') return document;
@@ -150,20 +160,30 @@ describe('a rebuild', () => {
     expect(await leftovers(next)).toEqual([]);
   }, 60_000);
 
+  const FOLDED = ['has folded all there is', (): Promise<void> => Promise.resolve()] as const;
+  const BEGUN = 'another rebuild of mission.tally has begun';
   it.each([
-    ['fails', (): Promise<void> => Promise.reject(new Error('a drill')), 'a drill'],
-    ['has folded all there is', (): Promise<void> => Promise.resolve(), 'another rebuild of mission.tally has begun'],
+    ['fails', (): Promise<void> => Promise.reject(new Error('a drill')), 'a drill', newId('rbd')],
+    [...FOLDED, BEGUN, newId('rbd')],
+    // The same request again, while the first process was held up for long.
+    [`${FOLDED[0]} under the same id`, FOLDED[1], BEGUN, undefined],
   ] as const)(
     'lets the tables of a later one be when it %s (B5)',
-    async (_, end, reason) => {
+    async (_, end, reason, other_id) => {
       const { database, feed } = derivation;
-      const begin = (projection: Projection) =>
-        new Rebuild({ projection, database, feed, log: silentLogger(), check: false }).start();
+      const rebuild_id = newId('rbd');
+      const begin = (projection: Projection, id: string) =>
+        entered({ projection, database, feed, log: silentLogger(), check: false, rebuild_id: id });
       const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       // Writes nothing, which would have told it that it was overtaken.
-      const overtaken = await begin({ ...tallyProjection(), on: () => first.promise });
+      const overtaken = await begin({ ...tallyProjection(), on: () => first.promise }, rebuild_id);
+      // What an end says to others is what silence says; but it does not tell itself heard of in between.
+      await database.query(`update mission.rebuild set document = document || '{"status": "failed"}'`);
       const { on, ...rest } = tallyProjection();
-      const later = await begin({ ...rest, on: (commits, store) => second.promise.then(() => on(commits, store)) });
+      const later = await begin(
+        { ...rest, on: (commits, store) => second.promise.then(() => on(commits, store)) },
+        other_id ?? rebuild_id,
+      );
       end().then(first.resolve, first.reject);
       expect(await overtaken.ended).toMatchObject({ status: 'failed', swapped: false, reason });
       second.resolve();
@@ -186,10 +206,43 @@ describe('a rebuild', () => {
       query: (...asked: Parameters<Database['query']>) => heard.promise.then(() => database.query(...asked)),
     });
     const options = { projection: tallyProjection(), database: late, feed, log: silentLogger(), check: true };
-    const { ended } = await new Rebuild(options).start();
+    const started = await entered(options);
     expect(await lastOf(derivation)).toMatchObject({ status: 'running' });
     heard.resolve();
-    expect(await ended).toMatchObject({ status: 'equal' });
+    expect(await started.ended).toMatchObject({ status: 'equal' });
+  }, 60_000);
+
+  it('is begun once by two processes that are asked for the same one at the same time (B6)', async () => {
+    const other = await derive();
+    const rebuild_id = newId('rbd');
+    const ask = ({ projections }: Derivation) => projections.rebuild(NAME, false, rebuild_id);
+    // Neither finds one that has begun: what they look up first they both look up before either goes on.
+    const answers = await Promise.all([derivation, other].map(ask));
+    for (const answer of answers) expect(answer).toMatchObject({ rebuild: { rebuild_id } });
+    const begun = answers.map((answer) => (typeof answer === 'object' ? answer.rebuild?.started_at : undefined));
+    expect(begun[0]).toBe(begun[1]);
+    expect(await ended(derivation)).toMatchObject({ rebuild_id, status: 'equal', swapped: true });
+    expect(await leftovers(derivation)).toEqual([]);
+    expect(await totals(derivation)).toEqual(await folded());
+    for (const one of [derivation, other])
+      expect(await ask(one)).toMatchObject({ rebuild: { rebuild_id, status: 'equal', started_at: begun[0] } });
+  }, 60_000);
+
+  it('is begun again by whoever asks for one that has failed, and by nobody once it has not (B6)', async () => {
+    const rebuild_id = newId('rbd');
+    const ask = ({ projections }: Derivation, check = false) => projections.rebuild(NAME, check, rebuild_id);
+    await ask(derivation);
+    await derivation.close();
+    open.length = 0;
+    const next = await derive();
+    expect(await lastOf(next)).toMatchObject({ rebuild_id, status: 'failed' });
+    expect(await ask(next, true)).toBe('reused');
+    expect(await ask(next)).toMatchObject({ rebuild: { rebuild_id, status: 'running' } });
+    expect(await ended(next)).toMatchObject({ rebuild_id, status: 'equal', swapped: true });
+    // Long ago, it has failed and then not: the later end is what is known of it.
+    expect(await rebuilt(next, true)).toMatchObject({ status: 'equal' });
+    expect(await ask(next)).toMatchObject({ rebuild: { rebuild_id, status: 'equal', swapped: true } });
+    expect((await lastOf(next))?.rebuild_id).not.toBe(rebuild_id);
   }, 60_000);
 
   it('survives PostgreSQL being killed under it: what is in force stays right (B1)', async () => {

@@ -11,6 +11,9 @@
 //   B5. Several processes may hold the same projection. Who begins a rebuild later ends the one before it, which from
 //       then on does nothing to tables of that name, not even when it fails; whoever has rows of before a swap at hand
 //       learns of it by the checkpoint's generation.
+//   B6. A rebuild is entered in one transaction that sees all others: not while another is at it, and not a second time
+//       under the id of one that runs or has not failed. The id only names what was asked for; whose turn it is is told
+//       by a random one of each run.
 
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -24,6 +27,7 @@ import { WHOLE_COMMIT, type LogFeed } from './log-feed.js';
 import type { Projection } from './projection.js';
 import { checkpointFault, endsOf } from './projection-runner.js';
 import type { RebuildDocument, RebuiltTable } from './rebuild.document.js';
+import { SILENT_SECONDS_MAX } from './rebuilds.js';
 import { retryDelay, sleep } from './retry.js';
 import { Overtaken, Shadow } from './shadow.js';
 import { shadowSchema } from './shadow-migration.js';
@@ -70,6 +74,7 @@ const isLocked = (error: unknown): boolean =>
 
 export class Rebuild {
   readonly rebuild_id: string;
+  private readonly run_id = newId('run');
   private readonly projection: Projection;
   private readonly interest: Interest;
   private readonly checkpoints: Checkpoints;
@@ -95,8 +100,8 @@ export class Rebuild {
       this.reached.set(stream, { stream, incarnation, sequence: 0, hash: '' });
   }
 
-  /** The document as it was entered at the start. The work goes on behind `ended`. */
-  async start(): Promise<Readonly<{ document: RebuildDocument; ended: Promise<RebuildDocument> }>> {
+  /** The document as it was entered at the start; undefined where it was not (B6). The work goes on behind `ended`. */
+  async start(): Promise<Readonly<{ document: RebuildDocument; ended: Promise<RebuildDocument> }> | undefined> {
     const { name } = this.projection;
     const database = await this.options.database.beside({
       name: `rebuild of ${name}`,
@@ -104,8 +109,11 @@ export class Rebuild {
       statement_timeout_ms: STATEMENT_TIMEOUT_MS,
     });
     try {
-      const shadow = new Shadow(this.projection, this.rebuild_id, database);
-      await this.enter(database, shadow);
+      const shadow = new Shadow(this.projection, this.run_id, database);
+      if (!(await this.enter(database, shadow))) {
+        await database.close();
+        return undefined;
+      }
       const { document } = this;
       return { document, ended: this.run(database, shadow).finally(() => database.close()) };
     } catch (error) {
@@ -124,25 +132,50 @@ export class Rebuild {
     this.stop.abort();
   }
 
-  private async enter(database: Database, shadow: Shadow): Promise<void> {
+  /** Whether it is its turn now (B6). */
+  private enter(database: Database, shadow: Shadow): Promise<boolean> {
     const { context, name } = this.projection;
-    await this.calmly(() =>
+    const entry = [name, this.rebuild_id, this.run_id, JSON.stringify(this.document)];
+    return this.calmly(() =>
       database.transaction(async (sql) => {
         await sql.query(`set local lock_timeout = ${LOCK_MS}`);
-        await sql.query(
-          `insert into ${context}.rebuild_past (rebuild_id, name, document)
-           select rebuild_id, name, document from ${context}.rebuild where name = $1 on conflict do nothing`,
-          [name],
+        // Waits for whoever is entering one of that name.
+        const { count } = await sql.query(
+          `insert into ${context}.rebuild (name, rebuild_id, run_id, document) values ($1, $2, $3, $4)
+           on conflict (name) do nothing`,
+          entry,
         );
-        await sql.query(
-          `insert into ${context}.rebuild (name, rebuild_id, document) values ($1, $2, $3)
-           on conflict (name) do update
-             set rebuild_id = excluded.rebuild_id, document = excluded.document, told_at = now()`,
-          [name, this.rebuild_id, JSON.stringify(this.document)],
-        );
+        if (count === 0 && !(await this.succeed(sql, entry))) return false;
         await sql.query(`select ${context}.shadow_begin($1)`, [shadow.names]);
+        return true;
       }),
     );
+  }
+
+  /** Takes the place of the last one, which is kept, unless that one or this has been begun. */
+  private async succeed(sql: Sql, entry: readonly unknown[]): Promise<boolean> {
+    const { context, name } = this.projection;
+    await sql.query(`select from ${context}.rebuild where name = $1 for update`, [name]);
+    const { rows } = await sql.query(
+      `select 1 from ${context}.rebuild where name = $1 and (
+         document->>'status' = 'running' and told_at >= now() - $3 * interval '1 second'
+         or rebuild_id = $2 and document->>'status' not in ('running', 'failed'))
+       union all
+       select 1 from ${context}.rebuild_past where rebuild_id = $2 and document->>'status' not in ('running', 'failed')`,
+      [name, this.rebuild_id, SILENT_SECONDS_MAX],
+    );
+    if (rows.length > 0) return false;
+    await sql.query(
+      `insert into ${context}.rebuild_past (rebuild_id, name, document)
+       select rebuild_id, name, document from ${context}.rebuild where name = $1
+       on conflict (rebuild_id) do update set document = excluded.document`,
+      [name],
+    );
+    await sql.query(
+      `update ${context}.rebuild set rebuild_id = $2, run_id = $3, document = $4, told_at = now() where name = $1`,
+      entry,
+    );
+    return true;
   }
 
   private async run(database: Database, shadow: Shadow): Promise<RebuildDocument> {
@@ -367,9 +400,9 @@ export class Rebuild {
   /** B5. With `for update` nobody can begin before this transaction ends. */
   private async insist(sql: Sql, lock: '' | 'for update'): Promise<void> {
     const { context, name } = this.projection;
-    const { rows } = await sql.query(`select from ${context}.rebuild where name = $1 and rebuild_id = $2 ${lock}`, [
+    const { rows } = await sql.query(`select from ${context}.rebuild where name = $1 and run_id = $2 ${lock}`, [
       name,
-      this.rebuild_id,
+      this.run_id,
     ]);
     if (rows.length === 0) throw new Overtaken(`another rebuild of ${name} has begun`);
   }
@@ -427,8 +460,8 @@ export class Rebuild {
       .then(() =>
         this.options.database.query(
           `update ${context}.rebuild set document = $3, told_at = now()
-           where name = $1 and rebuild_id = $2 and document->>'status' = 'running'`,
-          [name, this.rebuild_id, JSON.stringify(document)],
+           where name = $1 and run_id = $2 and document->>'status' = 'running'`,
+          [name, this.run_id, JSON.stringify(document)],
         ),
       )
       .then(
@@ -439,9 +472,10 @@ export class Rebuild {
 
   private write(sql: Sql, document: RebuildDocument): Promise<unknown> {
     const { context, name } = this.projection;
-    return sql.query(
-      `update ${context}.rebuild set document = $3, told_at = now() where name = $1 and rebuild_id = $2`,
-      [name, this.rebuild_id, JSON.stringify(document)],
-    );
+    return sql.query(`update ${context}.rebuild set document = $3, told_at = now() where name = $1 and run_id = $2`, [
+      name,
+      this.run_id,
+      JSON.stringify(document),
+    ]);
   }
 }

@@ -2,7 +2,7 @@ import type { Sql } from './database.js';
 import type { RebuildDocument } from './rebuild.document.js';
 
 /** A rebuild says every half second that it is at it; one that says nothing for so long has ended with its process. */
-const SILENT_SECONDS_MAX = 10;
+export const SILENT_SECONDS_MAX = 10;
 
 type RebuildRow = { name: string; document: RebuildDocument; silent: boolean };
 
@@ -20,16 +20,17 @@ export const readRebuilds = async (sql: Sql, context: string): Promise<ReadonlyM
   return new Map(rows.map((row) => [row.name, toldOf(row)]));
 };
 
-/** The one of this id, however long ago. */
+/** The one of this id, however long ago: as it was last begun. */
 export const readRebuild = async (
   sql: Sql,
   context: string,
   rebuild_id: string,
 ): Promise<RebuildDocument | undefined> => {
   const { rows } = await sql.query<RebuildRow>(
-    `select name, document, told_at < now() - $1 * interval '1 second' as silent from ${context}.rebuild
+    `select name, document, told_at < now() - $1 * interval '1 second' as silent, false as past from ${context}.rebuild
      where rebuild_id = $2
-     union all select name, document, true from ${context}.rebuild_past where rebuild_id = $2`,
+     union all select name, document, true, true from ${context}.rebuild_past where rebuild_id = $2
+     order by past`,
     [SILENT_SECONDS_MAX, rebuild_id],
   );
   return rows[0] && toldOf(rows[0]);

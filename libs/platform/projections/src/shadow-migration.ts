@@ -74,6 +74,7 @@ create table if not exists ${schema}.rebuild (
   document jsonb not null,
   told_at timestamptz not null default now()
 );
+alter table ${schema}.rebuild add column if not exists run_id text not null default '';
 create table if not exists ${schema}.rebuild_past (rebuild_id text primary key, name text not null, document jsonb not null);
 ${forEach(schema, 'shadow_begin', begin(schema, shadow, old))}
 ${forEach(schema, 'shadow_index', index(schema, shadow))}

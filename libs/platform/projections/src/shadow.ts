@@ -1,6 +1,6 @@
 // Shadow: one projection's tables as they are being built again, beside those in force.
 //
-//   W1. Only the rebuild that is entered in `<context>.rebuild` writes: who was overtaken writes nothing more.
+//   W1. Only the run that is entered in `<context>.rebuild` writes: who was overtaken writes nothing more.
 //   W2. Rows are folded in memory and written when there are many: most of them once.
 //   W3. Memory is bounded by the number of rows and by the bytes of the log that they came from.
 
@@ -31,7 +31,7 @@ export class Shadow {
 
   constructor(
     private readonly projection: Projection,
-    private readonly rebuild_id: string,
+    private readonly run_id: string,
     private readonly database: Database,
   ) {
     const { context, tables } = projection;
@@ -97,10 +97,10 @@ export class Shadow {
     const { name, context } = this.projection;
     const { rows: found } = await this.database.query<{ ok: boolean }>(
       `with guard as (select exists (
-         select from ${context}.rebuild where name = $1 and rebuild_id = $2) as ok),
+         select from ${context}.rebuild where name = $1 and run_id = $2) as ok),
        change as (${change})
        select ok from guard`,
-      [name, this.rebuild_id, JSON.stringify(rows)],
+      [name, this.run_id, JSON.stringify(rows)],
     );
     if (found[0]?.ok !== true) throw new Overtaken(`another rebuild of ${name} has begun`);
   }
