@@ -53,6 +53,7 @@ class Tables extends Migration {
     this.addSql(checkpointDdl('mission'));
     for (const table of ['tally_view', 'tally_again_view'])
       this.addSql(aggregateViewDdl(`mission.${table}`, 'tally_id', { total: 'integer not null' }));
+    this.addSql('create statistics mission.tally_together (mcv) on tally_id, total from mission.tally_view');
     this.addSql('create table mission.due_view (id text primary key, next_due_at text)');
   }
 }

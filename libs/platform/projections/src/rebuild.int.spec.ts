@@ -275,7 +275,7 @@ describe('a rebuild', () => {
     expect(await totals(next)).toEqual(await folded());
   }, 60_000);
 
-  it('keeps keys, indexes, storage and their names (H2), and touches derived tables of its own schema only (H1)', async () => {
+  it('keeps keys, indexes, statistics, storage and their names (H2), and touches derived tables of its own schema only (H1)', async () => {
     const { database } = derivation;
     const shape = async () => {
       const { rows } = await database.query(
@@ -283,7 +283,12 @@ describe('a rebuild', () => {
          from pg_class c join pg_index i on i.indrelid = c.oid left join pg_constraint k on k.conindid = i.indexrelid
          where c.oid = '${TABLE}'::regclass order by 1`,
       );
-      return rows;
+      const { rows: statistics } = await database.query(
+        `select stxnamespace::regnamespace::text as schema, stxname, pg_get_statisticsobjdef(oid) as definition
+         from pg_statistic_ext where stxrelid = '${TABLE}'::regclass`,
+      );
+      expect(statistics).toHaveLength(1);
+      return [...rows, ...statistics];
     };
     const before = await shape();
     expect(before.length).toBeGreaterThan(1);

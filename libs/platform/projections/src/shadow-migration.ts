@@ -4,8 +4,8 @@
 // that context's own derived tables, and can do nothing else. They act with the rights of their owner.
 //
 //   H1. Nothing but a derived table of the function's own schema is touched.
-//   H2. A shadow has the columns, keys, indexes and storage of the table in force, under the same names: what a later
-//       migration says holds for either.
+//   H2. A shadow has the columns, keys, indexes, statistics and storage of the table in force, under the same names:
+//       what a later migration says holds for either.
 //   H3. A swap moves every table of a projection in the transaction of whoever calls it.
 
 const SCHEMA = /^[a-z]+$/;
@@ -32,7 +32,7 @@ end $function$;`;
 
 const begin = (live: string, shadow: string, old: string): string => `
     execute format('drop table if exists ${shadow}.%1$I, ${old}.%1$I', one);
-    execute format('create table ${shadow}.%1$I (like ${live}.%1$I including all excluding indexes)', one);
+    execute format('create table ${shadow}.%1$I (like ${live}.%1$I including all excluding indexes excluding statistics)', one);
     select array_to_string(reloptions, ', ') into options
       from pg_class where oid = format('${live}.%I', one)::regclass;
     if options is not null then execute format('alter table ${shadow}.%I set (%s)', one, options); end if;
@@ -44,6 +44,11 @@ const begin = (live: string, shadow: string, old: string): string => `
     execute format('grant usage on schema ${shadow}, ${old} to %I', session_user);
     execute format('grant select, insert, update, delete on ${shadow}.%I to %I', one, session_user);`;
 
+/** Unlike indexes they neither go with their table nor are called as they were when it is copied. */
+const statisticsOf = (schema: string): string => `select stxname, pg_get_statisticsobjdef(oid) as definition
+      from pg_statistic_ext
+      where stxrelid = format('${schema}.%I', one)::regclass and stxnamespace = '${schema}'::regnamespace`;
+
 const index = (live: string, shadow: string): string => `
     for found in select pg_get_indexdef(i.indexrelid) as definition from pg_index i
       where i.indrelid = format('${live}.%I', one)::regclass
@@ -51,9 +56,23 @@ const index = (live: string, shadow: string): string => `
     loop
       execute replace(found.definition, format(' ON ${live}.%I ', one), format(' ON ${shadow}.%I ', one));
     end loop;
+    for found in ${statisticsOf(live)}
+    loop
+      execute replace(replace(found.definition,
+        format('CREATE STATISTICS ${live}.%I ', found.stxname), format('CREATE STATISTICS ${shadow}.%I ', found.stxname)),
+        format(' FROM ${live}.%I', one), format(' FROM ${shadow}.%I', one));
+    end loop;
     execute format('analyze ${shadow}.%I', one);`;
 
 const swap = (live: string, shadow: string, old: string): string => `
+    for found in ${statisticsOf(live)}
+    loop
+      execute format('alter statistics ${live}.%I set schema ${old}', found.stxname);
+    end loop;
+    for found in ${statisticsOf(shadow)}
+    loop
+      execute format('alter statistics ${shadow}.%I set schema ${live}', found.stxname);
+    end loop;
     execute format('alter table ${live}.%I set schema ${old}', one);
     execute format('alter table ${shadow}.%I set schema ${live}', one);`;
 
