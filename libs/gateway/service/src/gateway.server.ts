@@ -19,6 +19,7 @@ import { CommandsInFlight } from './http/commands.js';
 import { Services } from './http/services.js';
 import { makeSurface } from './http/surface.js';
 import { surfaceRoutes } from './routes/surface.routes.js';
+import { UploadAdmission } from './routes/upload-limits.js';
 import { EventStreams, READABLE } from './stream/event-streams.js';
 
 /** A request that waits for its mission may go on for minutes: its caller comes back with the same key. */
@@ -72,7 +73,7 @@ export class GatewayServer implements OnApplicationBootstrap, OnModuleDestroy {
     const { streams, health } = this;
     const lists = accessLists(database, projections);
     const keyOf = (actor: string) => keyring.forOwner(actor);
-    const { uploads } = config;
+    const uploads = new UploadAdmission(config.uploads);
     const parts = { sessions, tokens, lists, services, in_flight, streams, health, keyOf, uploads };
     this.http = makeSurface({
       routes: surfaceRoutes(parts, version),

@@ -257,13 +257,15 @@ export const SETTINGS = {
     fallback: String(UPLOAD_BYTES_MAX),
   }),
   NEXUSMON_UPLOADS_MAX: setting({
-    says: 'Uploads under way at once in one gateway process; each takes 16 MiB of its memory.',
+    says: 'Uploads under way at once in one gateway process, each of up to 16 MiB of its memory; nobody has over half.',
     unit: 'uploads',
     schema: count(1, 1_000),
     fallback: '8',
   }),
   NEXUSMON_STAGED_SECONDS_MAX: setting({
-    says: 'What an upload that was cut off has left in the store is removed after so long without a new part.',
+    says:
+      'What an upload that was cut off has left in the store is removed after so long without a new part. ' +
+      'Senders must bring 8 MiB within two thirds of it.',
     unit: 's',
     schema: count(1, 604_800),
     fallback: '3600',

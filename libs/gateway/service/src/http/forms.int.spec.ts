@@ -1,4 +1,4 @@
-// Forms and deadlines over real sockets. `M1`–`M4` are the numbers in forms.ts, `L1`–`L3` those in deadlines.ts.
+// Forms and deadlines over real sockets. `M1`–`M5` are the numbers in forms.ts, `L1`–`L3` those in deadlines.ts.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -12,7 +12,14 @@ import { defineRoute } from './route.js';
 import { allowedOrigins } from './security-headers.js';
 import { makeSurface } from './surface.js';
 
-const LIMITS = { bytes_max: 1_000_000, window_ms: 600, bytes_min: 1_000 };
+const LIMITS = {
+  ...{ bytes_max: 1_000_000, window_ms: 600, bytes_min: 1_000, mean_bytes_min: 3_000, mean_windows: 3 },
+  enter: () => {
+    places += 1;
+    return () => void (places -= 1);
+  },
+};
+let places = 0;
 const DEADLINES = { body_ms: 300, linger_ms: 300 };
 const BOUNDARY = 'xXx';
 
@@ -166,7 +173,7 @@ describe('a form', () => {
     expect(taken).not.toContain('whole');
   });
 
-  it('that is too large is refused, whether it says so or not (M2, M4)', async () => {
+  it('that is too large is refused, whether it says so or not (M2, M5)', async () => {
     taken.length = 0;
     const bytes = randomBytes(LIMITS.bytes_max + 1);
     expect(said(await send(formOf(file(bytes)))).slice(0, 2)).toEqual([413, 'file-too-large']);
@@ -174,6 +181,19 @@ describe('a form', () => {
     expect(said(await send(formOf(file(randomBytes(4 * 1024 * 1024))))).slice(0, 2)).toEqual([413, 'file-too-large']);
     expect(taken).toEqual(['broken']);
   });
+
+  const DISPOSITION = 'content-disposition: form-data; name="name"';
+  it.each(['{"a":1}', 'null', '["x","y"]', '{"toString":1,"valueOf":1}', '"text"', '{', '{"__proto__":1}'])(
+    'with a field of JSON is not read as text: %s (M4)',
+    async (json) => {
+      taken.length = 0;
+      const field = `${DISPOSITION}\r\ncontent-type: application/json; charset=utf-8\r\n\r\n${json}`;
+      const answer = await send(`${raw(field, `${FILE_HEAD}x`)}--${BOUNDARY}--\r\n`, TYPE);
+      expect(said(answer)).toEqual([422, 'schema-violated', 'name']);
+      expect(answer.body.errors?.[0]?.message).toBe('expected text');
+      expect(taken).toEqual([]);
+    },
+  );
 
   it('whose sender goes away is at its end', async () => {
     taken.length = 0;
@@ -186,6 +206,30 @@ describe('a form', () => {
   });
 });
 
+describe('bytes around the file', () => {
+  const filler = 'z'.repeat(64 * 1024);
+  const END = `--${BOUNDARY}--\r\n`;
+  it.each([
+    ['behind the end', [raw(`${FILE_HEAD}x`), END], []],
+    ['before the first part', [], [`\r\n${raw(`${FILE_HEAD}x`)}`, END]],
+    ['in a part that is not asked for', [raw(`${FILE_HEAD}x`), `--${BOUNDARY}\r\nx: y\r\n\r\n`], [`\r\n${END}`]],
+  ])('%s count, and are not taken without end (M2)', async (_, before, after) => {
+    const answers = [];
+    for (const fillers of [8, 32]) {
+      const { socket, text } = await open('/v1/forms', TYPE, 'transfer-encoding: chunked');
+      const pieces = [...before, ...Array<string>(fillers).fill(filler), ...after];
+      for (const piece of pieces) socket.write(`${piece.length.toString(16)}\r\n${piece}\r\n`);
+      socket.write('0\r\n\r\n');
+      while (!text().includes('}') && !socket.destroyed) await pause(10);
+      socket.destroy();
+      answers.push(/^HTTP\/1\.1 (\d+)/.exec(text())?.[1]);
+      if (fillers === 32) expect(text()).toMatch(/malformed-form/);
+    }
+    expect(answers).toEqual(['200', '400']);
+    expect(places).toBe(0);
+  });
+});
+
 describe('a body that is handed on', () => {
   it('is cut off once it has come to a stop (L2)', async () => {
     const { socket, text } = await open('/v1/forms', TYPE, 'content-length: 900000');
@@ -194,6 +238,35 @@ describe('a body that is handed on', () => {
     await once(socket, 'close');
     expect(performance.now() - began_ms).toBeGreaterThan(LIMITS.window_ms * 0.9);
     expect(text()).toMatch(/^HTTP\/1\.1 408 [^]*connection: close[^]*request-late/);
+  });
+
+  it('is, by the same deadline, when it has come to a stop while somebody else was waited for (L2)', async () => {
+    const gate = Promise.withResolvers<void>();
+    hold = gate.promise;
+    const { socket, text } = await open('/v1/forms', TYPE, 'content-length: 900000');
+    const closed = once(socket, 'close');
+    // So little that nothing is paused: it is the sender's silence that goes on meanwhile.
+    socket.write(raw(`${FILE_HEAD}${'x'.repeat(5_000)}`));
+    await pause(2.5 * LIMITS.window_ms);
+    expect([text(), socket.destroyed, places]).toEqual(['', false, 1]);
+    const released_ms = performance.now();
+    gate.resolve();
+    hold = undefined;
+    await closed;
+    expect(performance.now() - released_ms).toBeGreaterThan(LIMITS.window_ms * 0.7);
+    expect(text()).toMatch(/^HTTP\/1\.1 408 [^]*request-late/);
+    expect(places).toBe(0);
+  });
+
+  it('is when it brings something all the time, and too little on the mean (L2)', async () => {
+    const { socket, text } = await open('/v1/forms', TYPE, 'content-length: 900000');
+    socket.write(raw(FILE_HEAD).slice(0, -2));
+    const began_ms = performance.now();
+    const drip = setInterval(() => socket.write('x'.repeat(200)), LIMITS.window_ms / 12);
+    await once(socket, 'close');
+    clearInterval(drip);
+    expect(performance.now() - began_ms).toBeGreaterThan(LIMITS.mean_windows * LIMITS.window_ms * 0.9);
+    expect(text()).toMatch(/^HTTP\/1\.1 408 [^]*request-late/);
   });
 
   it('is not while it brings something, nor while others are waited for (L2)', async () => {
@@ -234,7 +307,10 @@ describe('a body that nobody reads', () => {
   it('does not hold the connection (L3)', async () => {
     const { socket, text } = await open('/v1/nowhere', 'text/plain', 'content-length: 100000', 'GET');
     const drip = setInterval(() => socket.write(' '), 20);
-    const isCut = await Promise.race([once(socket, 'close').then(() => true), pause(10 * DEADLINES.linger_ms, false)]);
+    const isCut = await Promise.race([
+      once(socket, 'close').then(() => true),
+      pause(10 * DEADLINES.linger_ms, false, { ref: false }),
+    ]);
     clearInterval(drip);
     socket.destroy();
     expect(isCut).toBe(true);

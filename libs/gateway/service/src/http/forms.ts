@@ -1,36 +1,43 @@
 // Forms: bodies of multipart/form-data, some fields and then one file, which is handed on as it comes.
 //
 //   M1. Fields stand before the file, and what they say is checked before a byte of the file is taken.
-//   M2. No length is believed: the bytes of the file are counted as they come.
+//   M2. No length is believed: the bytes of the file are counted as they come, and so are those around it, wherever
+//       they stand: before the first part, in parts that nobody asked for, behind the end.
 //   M3. Whoever takes the bytes is told of their end only once it is known that nothing follows and nothing is missing.
-//   M4. What is refused early is read on for a moment and thrown away, so that the refusal arrives.
+//   M4. Fields are text. What says that it is JSON is none, and is not read as if it were.
+//   M5. What is refused early is read on for a moment and thrown away, so that the refusal arrives.
 
 import multipart, { type Multipart, type MultipartFile } from '@fastify/multipart';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { DISCARDED_BYTES_MAX } from './body.js';
-import { Arrival, type Pace } from './deadlines.js';
+import { Arrival, isLate, type Pace } from './deadlines.js';
 import { field, problem, type Problem } from './problem.js';
 import { fieldErrors, schemaViolated, unwrapped } from './validation.js';
 
 export const FORM_TYPE = 'multipart/form-data';
 export const FILE_FIELD = 'file';
 
+const JSON_TYPE = 'application/json';
 const DISCARD_MS = 5_000;
 /** What a body may have beside the bytes of its file. */
 const AROUND_BYTES_MAX = 1024 * 1024;
 const PARSER_LIMITS = {
-  ...{ fieldNameSize: 100, fieldSize: 4 * 1024, fields: 1_100, parts: 1_200 },
+  ...{ fieldSize: 4 * 1024, fields: 1_100, parts: 1_200 },
   // The file that is one too many is told by name.
   ...{ files: 2, fileSize: Infinity, headerPairs: 16 },
 };
+const NO_TEXT = 'expected text';
+/** The parser reads fields of JSON by itself and hands on what they mean (M4): as files they come as they are. */
+const isPartAFile = (_name?: string, media_type?: string, filename?: string): boolean =>
+  filename !== undefined || media_type === 'application/octet-stream' || media_type?.startsWith(JSON_TYPE) === true;
 
 /** Routes that are mounted in there take forms, and nothing else. */
 export const acceptForms = (http: FastifyInstance, mount: (http: FastifyInstance) => void): void => {
   void http.register(async (forms) => {
     forms.removeAllContentTypeParsers();
-    await forms.register(multipart, { limits: PARSER_LIMITS });
+    await forms.register(multipart, { limits: PARSER_LIMITS, isPartAFile });
     forms.addContentTypeParser('*', (_request, _payload, done) => done(noForm()));
     mount(forms);
   });
@@ -42,7 +49,12 @@ const noForm = (): Problem =>
     errors: [field('Content-Type', `expected ${FORM_TYPE}`)],
   });
 
-export type FormLimits = Pace & Readonly<{ bytes_max: number }>;
+export type FormLimits = Pace &
+  Readonly<{
+    bytes_max: number;
+    /** Asked before anything is read. Throws where there is no place for one more; the answer gives the place back. */
+    enter: () => () => void;
+  }>;
 
 export type Form<Fields> = Readonly<{
   fields: Fields;
@@ -62,19 +74,29 @@ export const withForm = async <Schema extends z.ZodObject, Result>(
   take: (form: Form<z.infer<Schema>>) => Promise<Result>,
 ): Promise<Result> => {
   if (!request.isMultipart()) throw noForm();
-  const { raw } = request;
-  let arrival: Arrival | undefined;
   try {
-    if (Number(request.headers['content-length'] ?? 0) > limits.bytes_max + AROUND_BYTES_MAX) throw tooLarge(limits);
-    const parts = request.parts()[Symbol.asyncIterator]() as AsyncIterator<Multipart, undefined>;
-    const first = parts.next();
-    arrival = new Arrival(raw, limits);
-    return await take(await readFields(new Parts(raw, arrival, parts, first), schema, limits));
+    return await received(request, schema, limits, take);
   } catch (error) {
-    if (arrival?.isStopped === true || !(await discardRest(raw))) reply.header('connection', 'close');
+    if (isLate(error) || !(await discardRest(request.raw))) reply.header('connection', 'close');
     throw error;
+  }
+};
+
+const received = async <Schema extends z.ZodObject, Result>(
+  request: FastifyRequest,
+  schema: Schema,
+  limits: FormLimits,
+  take: (form: Form<z.infer<Schema>>) => Promise<Result>,
+): Promise<Result> => {
+  if (Number(request.headers['content-length'] ?? 0) > limits.bytes_max + AROUND_BYTES_MAX) throw tooLarge(limits);
+  const leave = limits.enter();
+  const iterator = request.parts()[Symbol.asyncIterator]() as AsyncIterator<Multipart, undefined>;
+  const parts = new Parts(request.raw, limits, iterator);
+  try {
+    return await take(await readFields(parts, schema, limits));
   } finally {
-    arrival?.end();
+    parts.end();
+    leave();
   }
 };
 
@@ -83,14 +105,31 @@ const tooLarge = ({ bytes_max }: FormLimits): Problem =>
 
 const malformed = (detail: string): Problem => problem('malformed-form', { detail, errors: [field('', detail)] });
 
+const tooMuchAround = (): Problem => malformed(`a form may have ${AROUND_BYTES_MAX} bytes beside its file`);
+
 /** The parts of a form one after the other, and why there is none where there should be one. */
 class Parts {
+  private first: Promise<IteratorResult<Multipart, undefined>> | undefined;
+  private readonly arrival: Arrival;
+  /** What of the body has been handed on as the bytes of the file. */
+  private file_bytes = 0;
+
   constructor(
     private readonly raw: IncomingMessage,
-    private readonly arrival: Arrival,
+    pace: Pace,
     private readonly parts: AsyncIterator<Multipart, undefined>,
-    private first: Promise<IteratorResult<Multipart, undefined>> | undefined,
-  ) {}
+  ) {
+    // With this it begins to be piped.
+    this.first = parts.next();
+    // Of the file little is on its way through the parser at a time, and counts until then as what is around it.
+    this.arrival = new Arrival(raw, pace, (bytes) =>
+      bytes - this.file_bytes > AROUND_BYTES_MAX ? tooMuchAround() : undefined,
+    );
+  }
+
+  end(): void {
+    this.arrival.end();
+  }
 
   async next(): Promise<Multipart | undefined> {
     const next = this.first ?? this.parts.next();
@@ -105,6 +144,7 @@ class Parts {
       for (;;) {
         const chunk: IteratorResult<Buffer, undefined> = await this.parsed(chunks.next());
         if (chunk.value === undefined) return;
+        this.file_bytes += chunk.value.length;
         yield chunk.value;
       }
     } finally {
@@ -142,12 +182,15 @@ const readFields = async <Schema extends z.ZodObject>(
     const part = await parts.next();
     if (!part) throw schemaViolated('body', [field(FILE_FIELD, 'missing')]);
     if (part.type === 'field') {
+      if (typeof part.value !== 'string') throw schemaViolated('body', [field(part.fieldname, NO_TEXT)]);
       if (part.valueTruncated) throw schemaViolated('body', [field(part.fieldname, 'too long')]);
-      given.set(part.fieldname, [...(given.get(part.fieldname) ?? []), String(part.value)]);
+      given.set(part.fieldname, [...(given.get(part.fieldname) ?? []), part.value]);
       continue;
     }
-    if (part.fieldname !== FILE_FIELD)
-      throw schemaViolated('body', [field(part.fieldname, `the file must be the part ${FILE_FIELD}`)]);
+    if (part.fieldname !== FILE_FIELD) {
+      const message = part.mimetype.startsWith(JSON_TYPE) ? NO_TEXT : `the file must be the part ${FILE_FIELD}`;
+      throw schemaViolated('body', [field(part.fieldname, message)]);
+    }
     const { filename, mimetype: media_type } = part;
     const fields = fieldsOf(schema, given);
     return {
@@ -193,7 +236,7 @@ const bytesOf = async function* (parts: Parts, part: MultipartFile, limits: Form
     ]);
 };
 
-/** Whether there is nothing left of the body to be read (M4). */
+/** Whether there is nothing left of the body to be read (M5). */
 const discardRest = (raw: IncomingMessage): Promise<boolean> => {
   raw.unpipe();
   return new Promise((resolve) => {

@@ -22,7 +22,7 @@ import { projectionRoutes } from './projection.routes.js';
 import { systemRoutes } from './system.routes.js';
 import { tokenRoutes } from './token.routes.js';
 import { uiRoutes } from './ui.routes.js';
-import type { UploadLimits } from './upload.route.js';
+import type { UploadAdmission } from './upload-limits.js';
 import { vaultRoutes } from './vault.routes.js';
 
 /** What the handlers work with. */
@@ -35,7 +35,7 @@ export type SurfaceParts = Readonly<{
   streams: EventStreams;
   health: Health;
   keyOf: KeyOf;
-  uploads: UploadLimits;
+  uploads: UploadAdmission;
 }>;
 
 export const surfaceRoutes = (parts: SurfaceParts, version: string): readonly Route[] => {

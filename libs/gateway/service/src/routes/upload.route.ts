@@ -3,15 +3,12 @@ import { artifact_inputs, artifactDocument, upload_name } from '@nexusmon/vault-
 import { z } from 'zod';
 import { commandOf, type Command, type CommandsInFlight } from '../http/commands.js';
 import { withForm, type Form } from '../http/forms.js';
-import { field, problem } from '../http/problem.js';
+import { field } from '../http/problem.js';
 import { defineRoute, type Answered, type Route } from '../http/route.js';
 import type { Services } from '../http/services.js';
 import { schemaViolated } from '../http/validation.js';
+import type { UploadAdmission } from './upload-limits.js';
 import { upload, type Recording } from './upload.js';
-
-/** Who is waited for must bring so much in each of these: a part in half an hour, before what is staged is swept. */
-const PACE = { window_ms: 30_000, bytes_min: 128 * 1024 } as const;
-const RETRY_AFTER_SECONDS = '5';
 
 /** What may stand in Content-Type as it is. */
 export const MEDIA_TYPE =
@@ -41,25 +38,10 @@ const mediaTypeOf = ({ fields: { media_type }, media_type: of_part }: Form<Field
 const boundTo = ({ asked }: Command, request: object): Recording['asked'] =>
   asked.request_digest === undefined ? asked : { ...asked, request_digest: sha256Hex(canonical(request)) };
 
-export type UploadLimits = Readonly<{ bytes_max: number; at_once_max: number }>;
-export type UploadParts = Readonly<{ services: Services; in_flight: CommandsInFlight; uploads: UploadLimits }>;
+export type UploadParts = Readonly<{ services: Services; in_flight: CommandsInFlight; uploads: UploadAdmission }>;
 
-export const uploadRoute = (path: string, tag: string, { services, in_flight, uploads }: UploadParts): Route => {
-  let at_once = 0;
-  const oneOfFew = async (work: () => Promise<Answered>): Promise<Answered> => {
-    if (at_once >= uploads.at_once_max)
-      throw problem('too-many-uploads', {
-        detail: `${uploads.at_once_max} uploads are under way`,
-        headers: { 'retry-after': RETRY_AFTER_SECONDS },
-      });
-    at_once += 1;
-    try {
-      return await work();
-    } finally {
-      at_once -= 1;
-    }
-  };
-  return defineRoute({
+export const uploadRoute = (path: string, tag: string, { services, in_flight, uploads }: UploadParts): Route =>
+  defineRoute({
     method: 'POST',
     path,
     summary: 'Upload a file as the next version of a name',
@@ -80,8 +62,7 @@ export const uploadRoute = (path: string, tag: string, { services, in_flight, up
         }));
         return { status: 201, body, position, headers: { location: `${path}/${body.artifact_id}` } };
       };
-      const limits = { ...PACE, bytes_max: uploads.bytes_max };
-      return withForm(call, fields, limits, (form) => in_flight.run(command, () => oneOfFew(() => take(form))));
+      const limits = uploads.limitsFor(call.principal.actor);
+      return withForm(call, fields, limits, (form) => in_flight.run(command, () => take(form)));
     },
   });
-};
