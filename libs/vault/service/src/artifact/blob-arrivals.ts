@@ -13,9 +13,11 @@ import { Logger } from '@nexusmon/telemetry';
 import { ARTIFACT_VIEW } from './artifact.projection.js';
 import { BlobRemoval } from './blob-removal.js';
 
-/** A URL is good for five minutes, and 5 GiB are copied within eleven (W3). */
+/** A URL is good for five minutes, and a copy of 5 GiB is waited for a little more than eleven (W3). */
 const BRINGING_SECONDS_MAX = 1_800;
 const BATCH = 200;
+const IS_RECORDED = `exists (
+  select from ${ARTIFACT_VIEW} artifact where artifact.sha256 = arrival.sha256 and not deleted)`;
 
 type Noted = { sha256: string; noted_at: string; may_still_come: boolean };
 
@@ -41,7 +43,7 @@ export class BlobArrivals {
     await this.forgetRecorded(seconds);
     let after = '';
     for (;;) {
-      const noted = await this.notedBefore(seconds, after);
+      const noted = await this.unrecorded(seconds, after);
       for (const one of noted) await this.removeOne(one);
       after = noted.at(-1)?.sha256 ?? '';
       if (noted.length < BATCH) return;
@@ -52,16 +54,16 @@ export class BlobArrivals {
   private async forgetRecorded(seconds: number): Promise<void> {
     await this.database.query(
       `delete from vault.blob_arrival arrival where noted_at < now() - make_interval(secs => $1)
-       and exists (select from ${ARTIFACT_VIEW} artifact where artifact.sha256 = arrival.sha256 and not deleted)`,
+       and ${IS_RECORDED}`,
       [Math.max(seconds, BRINGING_SECONDS_MAX)],
     );
   }
 
-  private async notedBefore(seconds: number, after: string): Promise<readonly Noted[]> {
+  private async unrecorded(seconds: number, after: string): Promise<readonly Noted[]> {
     const { rows } = await this.database.query<Noted>(
       `select sha256, noted_at::text, noted_at >= now() - make_interval(secs => $2) as may_still_come
-       from vault.blob_arrival where noted_at <= now() - make_interval(secs => $1) and sha256 > $3
-       order by sha256 limit ${BATCH}`,
+       from vault.blob_arrival arrival where noted_at <= now() - make_interval(secs => $1) and sha256 > $3
+       and not ${IS_RECORDED} order by sha256 limit ${BATCH}`,
       [seconds, Math.max(seconds, BRINGING_SECONDS_MAX), after],
     );
     return rows;
