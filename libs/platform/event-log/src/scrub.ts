@@ -3,7 +3,8 @@
 // Reads a stream from one end to the other and recomputes what ties its commits together. The server does not report
 // damage: a flipped bit may silently shorten a log or leave holes, and only the chain shows it.
 //
-//   B1. Every sequence from the first to the end is there and is a commit of ours.
+//   B1. Every sequence from the first to the end is there and is a commit of ours. A log that ends before what was read
+//       earlier has lost its end.
 //   B2. Every commit names the hash of its aggregate's previous commit; the first of an aggregate names none.
 //   B3. Memory is bounded: hashes of aggregates not met for long are forgotten and asked of the leader again.
 //   B4. It gives way: it holds the process for a moment at a time, and one that has much to do reads on slowly, but it
@@ -62,6 +63,7 @@ export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
   const faults: string[] = [];
   let reached = from - 1;
   let held_ms = 0;
+  if (reached > state.last_seq) faults.push(`${stream.name} ends at ${state.last_seq} and has had ${reached} messages`);
   if (reached >= state.last_seq) return { reached, faults };
 
   const consumer = await jetstream(connection).consumers.get(stream.name, {

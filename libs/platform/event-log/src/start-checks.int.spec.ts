@@ -166,6 +166,8 @@ describe('a scrub', () => {
     const later = await scrub({ ...writer, stream, from: 100, onProgress: ({ sequence }) => reached.push(sequence) });
     expect([later, reached]).toEqual([{ reached: 150, faults: [] }, [150]]);
     expect(await scrub({ ...writer, stream, from: 151 })).toEqual({ reached: 150, faults: [] });
+    const shorter = await scrub({ ...writer, stream, from: 161 });
+    expect(shorter.faults).toEqual([expect.stringContaining('ends at 150 and has had 160 messages')]);
   });
 
   it('names the commit whose past is another, and the log refuses to build on it', async () => {
