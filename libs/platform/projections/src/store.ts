@@ -172,11 +172,14 @@ export class Table {
       (select ${this.keys} from json_populate_recordset(null::${name}, ${parameter}::json))`;
   }
 
-  /** Every column is written: a row holds what its events say and nothing that a default or a trigger adds. */
+  /**
+   * Every column is written: a row holds what its events say and nothing that a default or a trigger adds. One that is
+   * generated follows from the others.
+   */
   private async readColumns(sql: Sql): Promise<readonly string[]> {
     const { rows } = await sql.query<{ attname: string }>(
       `select attname from pg_attribute
-       where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
+       where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`,
       [this.definition.name],
     );
     return rows.map(({ attname }) => attname);

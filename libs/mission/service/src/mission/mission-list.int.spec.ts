@@ -1,4 +1,4 @@
-// The list of missions over real servers. `L1`–`L5` are the numbers in mission-list.ts. What the promised times are at
+// The list of missions over real servers. `L1`–`L6` are the numbers in mission-list.ts. What the promised times are at
 // volume, `npm run bench -- --only reads` measures.
 
 import { readFileSync } from 'node:fs';
@@ -17,8 +17,8 @@ import { testServers } from '@nexusmon/testing';
 import { FILL_FROM_STATE } from '../migrations/0004-mission-lists.js';
 import { FOLD_GOALS } from '../migrations/0006-mission-list-order.js';
 import { missionMigrations } from '../migrations/index.js';
-import { MalformedCursor, MissionList, pageStatement } from './mission-list.js';
-import { MISSION_GOAL_VIEW, MISSION_LIST_VIEW, missionProjection } from './mission.projection.js';
+import { listStatement, MalformedCursor, MissionList, pageStatement } from './mission-list.js';
+import { MISSION_GOAL_VIEW, MISSION_LIST_VIEW, MISSION_VIEW, missionProjection } from './mission.projection.js';
 import { appendPastMission } from './past-missions.fixture.js';
 
 const MISSIONS = 600;
@@ -162,6 +162,40 @@ describe('the list of missions', () => {
     expect(all.slice(50)).toEqual(before);
   }, 60_000);
 
+  it('reads no more states than an answer has room for, however large they are (L6)', async () => {
+    const wanted = { status: 'completed', limit: 3 };
+    const before = idsOf(await everything({ status: 'completed' }));
+    const statesOf = async (over: object = {}) => {
+      const { sql, parameters } = listStatement(query({ ...wanted, ...over }));
+      const { rows } = await admin.query<{ state: object | null }>(sql, parameters);
+      return rows.map(({ state }) => state !== null);
+    };
+    expect(await statesOf()).toEqual([true, true, true, false]);
+    // The largest there is: as many tasks as a plan may have, and every output as large as is kept inline.
+    const largest = `(select json_build_object('tasks', (
+        select json_agg(jsonb_set(jsonb_set(state::jsonb->'tasks'->0, '{plan,task_id}', to_jsonb('t' || place)),
+          '{progress,output}', jsonb_build_object('value', repeat('x', 60000))))
+        from generate_series(1, 256) place))::jsonb)`;
+    const ids = before.slice(0, 6);
+    await admin.query(`create temp table saved as select * from ${MISSION_VIEW} where mission_id = any($1)`, [ids]);
+    await admin.query(
+      `update ${MISSION_VIEW} set state = (state::jsonb || ${largest})::json where mission_id = any($1)`,
+      [ids],
+    );
+    try {
+      const { rows } = await admin.query<{ bytes: number }>(
+        `select min(state_bytes) as bytes from ${MISSION_VIEW} where mission_id = any($1)`,
+        [ids],
+      );
+      expect(rows[0]?.bytes).toBeGreaterThan(15_000_000);
+      expect(await statesOf()).toEqual([true, false, false, false]);
+      expect(await statesOf({ limit: 200 })).toEqual([true, ...Array.from({ length: 200 }, () => false)]);
+      expect(idsOf(await everything({ status: 'completed' }))).toEqual(before);
+    } finally {
+      await admin.query(`update ${MISSION_VIEW} m set state = s.state from saved s where s.mission_id = m.mission_id`);
+    }
+  }, 60_000);
+
   it('takes no search that would look through everything, and no cursor of another list', async () => {
     for (const search of ['', 'ab', 'a b c', 'x'.repeat(201)])
       expect(listMissions.safeParse({ search }).success).toBe(false);
@@ -183,6 +217,7 @@ describe('the list of missions', () => {
     await admin.query(`truncate ${MISSION_LIST_VIEW}, ${MISSION_GOAL_VIEW}`);
     for (const statement of [...FILL_FROM_STATE, FOLD_GOALS]) await admin.query(statement);
     expect(await digests()).toEqual(before);
+    expect(await admin.query(FOLD_GOALS)).toMatchObject({ count: 0 });
   });
 });
 

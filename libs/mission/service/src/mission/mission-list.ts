@@ -8,12 +8,14 @@
 //   L5. What several conditions leave over is looked for among the newest rows first, where much of it is found at
 //       once, and only then among all by whatever index has the least of it. Which of the two is quicker cannot be
 //       guessed: conditions depend on each other, and on the place in the log.
+//   L6. What is read for a page is bounded by the size of states and not by their number: those for which one answer
+//       has no room are not even fetched, nor is that of the one more which says that there are others.
 
 import { Injectable } from '@nestjs/common';
 import type { listMissions, MissionDocument } from '@nexusmon/mission-contract';
 import { toDocument, type ExistingMission } from '@nexusmon/mission-domain';
 import { Database, encodeCursor } from '@nexusmon/projections';
-import { fittingCount, type Page } from '@nexusmon/shared-contract';
+import { ANSWER_BYTES_MAX, fittingCount, type Page } from '@nexusmon/shared-contract';
 import type { z } from 'zod';
 import { fitted } from './document-size.js';
 import { foldCase } from './goal-text.js';
@@ -126,19 +128,32 @@ export const pageStatement = (query: MissionListQuery): Statement => {
   return { sql, parameters };
 };
 
+/** The page's rows, and of those that it has room for, the first of them in any case, the states (L6). */
+export const listStatement = (query: MissionListQuery): Statement => {
+  const { sql, parameters } = pageStatement(query);
+  const columns = orderOf(query)
+    .map((column) => `s.${column}`)
+    .join(', ');
+  const room = `s.place = 1 or s.place <= ${query.limit} and s.bytes <= ${ANSWER_BYTES_MAX}`;
+  return {
+    sql: `select case when ${room} then s.state end as state, ${columns} from (
+        select p.*, m.state, row_number() over w as place, sum(m.state_bytes) over w as bytes
+        from (${sql}) p join ${MISSION_VIEW} m using (mission_id)
+        window w as (order by ${descending(query, 'p')} rows unbounded preceding)
+      ) s order by s.place`,
+    parameters,
+  };
+};
+
 @Injectable()
 export class MissionList {
   constructor(private readonly database: Database) {}
 
   /** Throws `MalformedCursor`. */
   async page(query: MissionListQuery): Promise<Page<MissionDocument>> {
-    const { sql, parameters } = pageStatement(query);
-    const { rows } = await this.database.query<{ state: ExistingMission } & Place>(
-      `select m.state, p.* from (${sql}) p join ${MISSION_VIEW} m using (mission_id)
-       order by ${descending(query, 'p')}`,
-      parameters,
-    );
-    const documents = rows.slice(0, query.limit).map(({ state }) => fitted(toDocument(state)));
+    const { sql, parameters } = listStatement(query);
+    const { rows } = await this.database.query<{ state: ExistingMission | null } & Place>(sql, parameters);
+    const documents = rows.flatMap(({ state }) => (state === null ? [] : [fitted(toDocument(state))]));
     const data = documents.slice(0, fittingCount(documents));
     const last = data.length < rows.length ? rows[data.length - 1] : undefined;
     return { data, next_cursor: last ? cursorOf(query, last) : null };
