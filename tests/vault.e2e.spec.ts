@@ -296,13 +296,15 @@ describe('an upload', () => {
     const bytes = new Blob(Array.from({ length: 192 }, () => chunk));
     const { standalone } = (await product.run()).pids;
     const rss = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${standalone}/status`, 'utf8'))?.[1]) * 1_024;
+    // What the first bytes of this kind cost stays; what more of them cost is looked at.
+    expect((await upload(new Blob(Array.from({ length: 64 }, () => chunk)))).status).toBe(201);
     const before = rss();
     let most = before;
     const watch = setInterval(() => (most = Math.max(most, rss())), 20);
     const { status, body } = await upload(bytes);
     clearInterval(watch);
     expect([status, body.sha256]).toEqual([201, digestOf(...Array.from({ length: 192 }, () => chunk))]);
-    expect(most - before).toBeLessThan(96 * MIB);
+    expect(most - before).toBeLessThan(40 * MIB);
     expect(await contentOf(body)).toBe(body.sha256);
   }, 60_000);
 
@@ -312,20 +314,15 @@ describe('an upload', () => {
     const first = await upload(bytes, { fields, headers });
     const again = await upload(bytes, { fields, headers });
     expect([again.status, again.body]).toEqual([201, first.body]);
-    const others = [
-      upload<Problem>(randomBytes(100), { fields, headers }),
-      upload<Problem>(bytes, { fields: { name: 'another key' }, headers }),
-      upload<Problem>(bytes, { fields: { ...fields, media_type: 'text/csv' }, headers }),
-    ];
-    for (const other of others) {
-      const { status, body } = await other;
-      expect([
-        [422, 'idempotency-key-reused'],
-        [409, 'request-in-flight'],
-      ]).toContainEqual([status, body.code]);
+    // One after the other: together each could be told that the key is in use.
+    for (const [other_bytes, other_fields] of [
+      [randomBytes(100), fields],
+      [bytes, { name: 'another key' }],
+      [bytes, { ...fields, media_type: 'text/csv' }],
+    ] as const) {
+      const { status, body } = await upload<Problem>(other_bytes, { fields: other_fields, headers });
+      expect([status, body.code]).toEqual([422, 'idempotency-key-reused']);
     }
-    const alone = await upload<Problem>(randomBytes(100), { fields, headers });
-    expect([alone.status, alone.body.code]).toEqual([422, 'idempotency-key-reused']);
   });
 
   it('is for those alone who may write, whatever their rank', async () => {

@@ -3649,7 +3649,7 @@ export type PostV1VaultArtifactsErrors = {
      */
     500: Problem;
     /**
-     * log-read-only, service-unavailable
+     * log-read-only, service-unavailable, upload-lost
      */
     503: Problem;
     /**

@@ -140,6 +140,7 @@ export const PROBLEMS = {
     'Something this answer depends on is away',
     'Send the request again; with an Idempotency-Key it is done once.',
   ),
+  'upload-lost': meaning(503, 'What had come of the upload is gone', 'Send the file again.'),
   'log-read-only': meaning(503, 'The log is read-only', 'GET /v1/system/health says why.'),
   'store-full': meaning(507, 'The object storage is full', 'Make room on its disk, or delete artifacts.'),
   'position-not-reached': meaning(504, 'The position was not reached in time', 'Send the request again.'),

@@ -11,6 +11,9 @@ const INSUFFICIENT_STORAGE = 507;
 /** A limit of the bucket; a disk that was filled in the middle of a part, which MinIO calls a fault of its own. */
 const FULL = /<Code>[A-Za-z]*QuotaExceeded<\/Code>|no space left on device/;
 
+/** The place for parts has been taken away: no later try finds it again. */
+const LOST = /<Code>NoSuchUpload<\/Code>/;
+
 const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
 
 /** What the store says to a PUT of exactly these bytes: its ETag. They are sent as they lie, without a copy. */
@@ -22,6 +25,7 @@ export const putBytes = async (url: string, bytes: Uint8Array): Promise<string> 
   const { statusCode = 0, headers } = answer;
   if (statusCode === INSUFFICIENT_STORAGE || FULL.test(said))
     throw problem('store-full', 'the object storage has no room for these bytes');
+  if (LOST.test(said)) throw problem('upload-lost', 'the upload stood still for too long');
   if (statusCode !== 200 || headers.etag === undefined) throw away(`answered ${statusCode}`);
   return headers.etag;
 };

@@ -130,6 +130,30 @@ describe('an upload', () => {
     await expect(send(large, broken)).rejects.toBe(broken);
   });
 
+  it('whose place was taken away is lost at once, and not tried again', async () => {
+    says = [{ status: 404, text: '<Error><Code>NoSuchUpload</Code></Error>' }];
+    await expect(send(large)).rejects.toMatchObject({ code: 'upload-lost', status: 503 });
+    expect(times(VAULT_SUBJECTS.stage_part)).toBe(1);
+    const lost = new Problem('upload-lost', 'stood still', { status: 422, title: '', hint: '' });
+    faults = new Map([[VAULT_SUBJECTS.upload, [lost]]]);
+    await expect(send(large)).rejects.toMatchObject({ code: 'upload-lost', status: 503 });
+  });
+
+  it('that has brought little takes little memory (U1)', async () => {
+    const gate = Promise.withResolvers<void>();
+    const slow = async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from('x');
+      await gate.promise;
+    };
+    const before = process.memoryUsage().arrayBuffers;
+    const recording = { asked: { actor: 'operator:owner', command_id: 'cmd_1' }, name: 'n', media_type: 'a/b' };
+    const sent = Array.from({ length: 8 }, () => upload(services, slow(), [], () => ({ ...recording, inputs: [] })));
+    await new Promise((turn) => setImmediate(turn));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(UPLOAD_PART_BYTES / 2);
+    gate.resolve();
+    for (const { body } of await Promise.all(sent)) expect(body.size).toBe(1);
+  });
+
   it('whose bytes somebody removed meanwhile is put again', async () => {
     const absent = () => new Problem('blob-absent', 'just removed', { status: 422, title: '', hint: '' });
     faults = new Map([[VAULT_SUBJECTS.upload, [absent(), absent()]]]);

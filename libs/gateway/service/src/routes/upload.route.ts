@@ -50,7 +50,7 @@ export const uploadRoute = (path: string, tag: string, { services, in_flight, up
     form: fields,
     headers: ['Idempotency-Key'],
     responses: { 201: { description: 'The artifact. Location names it.', schema: artifactDocument } },
-    problems: ['input-unknown', 'log-read-only', 'store-full', 'too-many-uploads'],
+    problems: ['input-unknown', 'log-read-only', 'store-full', 'too-many-uploads', 'upload-lost'],
     handler: (call) => {
       const command = commandOf(call, 'artifact.upload');
       const take = async (form: Form<Fields>): Promise<Answered> => {

@@ -1,6 +1,7 @@
 // Uploads: from the bytes of a request to a record in the vault
 //
-//   U1. Two parts are in memory at a time, whatever the size: one that fills, and one that goes to the store.
+//   U1. Two parts are in memory at a time, whatever the size: one that fills, and one that goes to the store. What is
+//       small takes little.
 //   U2. What ends within the first part goes to the store in one piece, under its digest. For more the vault opens a
 //       place to put parts; the gateway has no right to the store but the URLs that it is given.
 //   U3. Whatever ends an upload early takes with it what it has put.
@@ -18,7 +19,7 @@ import {
   type uploadTarget,
 } from '@nexusmon/vault-contract';
 import type { z } from 'zod';
-import { isProblem, Problem, unavailable } from '../http/problem.js';
+import { isProblem, problem, Problem, unavailable } from '../http/problem.js';
 import type { Answer, Services } from '../http/services.js';
 import { putBytes } from './put-bytes.js';
 
@@ -30,6 +31,9 @@ const RECORD_MS_MIN = 60_000;
 const RECORD_BYTES_PER_MS_MIN = 4 * 1024;
 /** Bytes that somebody else removes between being put and being recorded are put again. */
 const PUTS_MAX = 5;
+/** What fills first grows by so much, up to a part. */
+const FILLING_BYTES_MIN = 64 * 1024;
+const GROWTH = 4;
 /** The store does not have what it took. */
 const NOT_KEPT = ['blob-absent', 'blob-differs', 'upload-lost'];
 
@@ -134,7 +138,8 @@ const record = async (services: Services, request: RecordUpload): Promise<Answer
 
 const isNotKept = (error: unknown): error is Problem => error instanceof Problem && NOT_KEPT.includes(error.code);
 
-const notKept = ({ details }: Problem) => unavailable('vault-storage', details.detail);
+const notKept = ({ code, details: { detail } }: Problem) =>
+  code === 'upload-lost' ? problem(code, detail) : unavailable('vault-storage', detail);
 
 const recordWhole = async (services: Services, request: RecordUpload, bytes: Buffer) => {
   for (let puts = 1; ; puts += 1) {
@@ -156,6 +161,12 @@ const recordParts = async (services: Services, request: RecordUpload) => {
   }
 };
 
+const grown = (part: Buffer): Buffer => {
+  const larger = Buffer.allocUnsafeSlow(Math.min(part.length * GROWTH, UPLOAD_PART_BYTES));
+  part.copy(larger);
+  return larger;
+};
+
 /** Reads the bytes to their end, and records them. */
 export const upload = async (
   services: Services,
@@ -166,14 +177,15 @@ export const upload = async (
   const parts = new Parts(services, inputs);
   const digest = createHash('sha256');
   let [size, filled] = [0, 0];
-  let part: Buffer = Buffer.allocUnsafeSlow(UPLOAD_PART_BYTES);
+  let part: Buffer = Buffer.allocUnsafeSlow(FILLING_BYTES_MIN);
   try {
     for await (const chunk of bytes) {
       digest.update(chunk);
       size += chunk.length;
       for (let rest = chunk; rest.length > 0;) {
         // Only once there is more: what ends here may be all there is.
-        if (filled === part.length) [filled, part] = [0, await parts.send(part)];
+        if (filled === UPLOAD_PART_BYTES) [filled, part] = [0, await parts.send(part)];
+        else if (filled === part.length) part = grown(part);
         const copied = rest.copy(part, filled);
         filled += copied;
         rest = rest.subarray(copied);
