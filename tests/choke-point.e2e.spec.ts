@@ -96,7 +96,7 @@ const COMMANDS: Record<string, (mission: MissionDocument) => object[]> = {
   'cmd.vault.unstage': () => [{ upload_id: newId('upl'), store_id: 'none' }],
   'cmd.vault.upload': ({ mission_id }) => [
     {
-      ...{ asked: gateway(), name: `${mission_id}/one/file`, sha256: DIGEST, size: 1 },
+      ...{ asked: gateway(), name: `about/${mission_id}/one/file`, sha256: DIGEST, size: 1 },
       ...{ media_type: 'text/plain', inputs: [] },
     },
   ],
