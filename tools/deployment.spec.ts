@@ -144,6 +144,12 @@ describe('the base manifests', () => {
     }
   });
 
+  it('run and ask by tools that are there', () => {
+    const named = ['docker-compose.yml', ...files].flatMap((file) => read(file).match(/\/app\/tools\/[\w./-]+/g) ?? []);
+    expect(new Set(named)).toEqual(new Set(['/app/tools/deploy.mjs', '/app/tools/probe.mjs']));
+    for (const path of new Set(named)) expect(existsSync(join(ROOT, path.slice('/app/'.length)))).toBe(true);
+  });
+
   it('hold secrets by reference only, and let nobody in by default', () => {
     expect(resources.filter(({ kind }) => kind === 'Secret')).toEqual([]);
     const told = workloads.flatMap(({ pod }) => pod.containers.flatMap(({ env = [] }) => env));

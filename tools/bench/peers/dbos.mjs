@@ -2,22 +2,12 @@
 // would have it. `node dbos.mjs <folder of the packages> <empty folder>`
 
 import { createServer } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { startPostgres } from '../../../libs/platform/stack/dist/index.js';
-import { importFrom, ready, runSteps } from './steps.mjs';
+import { freePort, importFrom, ready, runSteps } from './steps.mjs';
 
 const [packages, folder] = process.argv.slice(2);
 const USER = 'bench';
-
-const freePort = () =>
-  new Promise((resolve, reject) => {
-    const server = createTcpServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 const port = await freePort();
 const postgres = await startPostgres({

@@ -3,22 +3,12 @@
 
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { importFrom, ready, runSteps } from './steps.mjs';
+import { freePort, importFrom, ready, runSteps } from './steps.mjs';
 
 const [packages, folder] = process.argv.slice(2);
 const START_MS_MAX = 60_000;
-
-const freePort = () =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 const [ingress, admin, node, service] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
 const installed = createRequire(join(packages, 'package.json'));

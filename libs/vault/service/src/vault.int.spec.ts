@@ -224,6 +224,23 @@ const holdLock = async (sha256: string): Promise<() => Promise<void>> => {
   };
 };
 
+/** Lets a removal come as far as the store and no further, until it may go on. */
+const holdRemovals = () => {
+  const store = vault.app.get(BlobStore, { strict: false });
+  const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const remove = store.remove.bind(store);
+  store.remove = async (sha256) => {
+    reached.resolve();
+    await go.promise;
+    return remove(sha256);
+  };
+  const goOn = () => {
+    store.remove = remove;
+    go.resolve();
+  };
+  return { reached: reached.promise, goOn };
+};
+
 describe('the vault', () => {
   it('keeps bytes, lists them at once, and gives the same bytes back (V2)', async () => {
     const mission_id = newId('msn');
@@ -586,22 +603,14 @@ describe('a record beside a removal of the same bytes', () => {
     const text = `contested ${newId('x')}`;
     const first = await keep(text);
     // The removal has seen that nobody needs the bytes, and stands before the removing itself.
-    const store = vault.app.get(BlobStore, { strict: false });
-    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const remove = store.remove.bind(store);
-    store.remove = async (sha256) => {
-      reached.resolve();
-      await go.promise;
-      return remove(sha256);
-    };
+    const removal = holdRemovals();
     done(await deletion(first.artifact_id));
-    await reached.promise;
+    await removal.reached;
     const recording = record(command(Buffer.from(text)));
     const answeredEarly = await Promise.race([recording.then(() => true), pause(300, false)]);
     expect(answeredEarly).toBe(false);
-    go.resolve();
+    removal.goOn();
     expect(codeOf(await recording)).toBe('blob-absent');
-    store.remove = remove;
     const kept = await keepAgain(text);
     expect(await isStored(kept.sha256)).toBe(true);
   });
@@ -784,20 +793,12 @@ describe('an upload', () => {
     const bytes = large();
     const [one, two] = [await staged(bytes), await staged(bytes)];
     const first = done(await sent(upload(bytes, { staged: one })));
-    const store = vault.app.get(BlobStore, { strict: false });
-    const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const remove = store.remove.bind(store);
-    store.remove = async (sha256) => {
-      reached.resolve();
-      await go.promise;
-      return remove(sha256);
-    };
+    const removal = holdRemovals();
     done(await deletion(first.artifact_id));
-    await reached.promise;
+    await removal.reached;
     const sending = sent(upload(bytes, { staged: two }));
     expect(await Promise.race([sending.then(() => true), pause(300, false)])).toBe(false);
-    go.resolve();
-    store.remove = remove;
+    removal.goOn();
     expect(done(await sending).sha256).toBe(first.sha256);
     expect(await isStored(first.sha256)).toBe(true);
   });
