@@ -26,6 +26,8 @@ const GROUPS = {
   },
   // One at a time: each starts the whole product.
   e2e: { match: ['**/tests/**/*.e2e.spec.ts'], options: ['--runInBand', '--testTimeout=600000'] },
+  // What drill.mjs runs again, with more rounds.
+  drill: { match: ['**/tests/drills/*.spec.ts'], options: ['--runInBand', '--testTimeout=600000'] },
 };
 
 const WARNINGS = [

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -21,6 +22,26 @@ export type Run = Readonly<{
   pids: Readonly<Record<string, number>>;
   /** Where each process of ours says how it is. */
   ops_urls: Readonly<Record<string, string>>;
+}>;
+
+/** One rule of the product made wrong, in a file as it is built: `find` must be in it exactly once. */
+export type BrokenBuild = Readonly<{ rule: string; file: string; find: string; replace: string }>;
+
+const environmentOf = (broken: BrokenBuild | undefined): NodeJS.ProcessEnv =>
+  broken
+    ? {
+        NODE_OPTIONS: `--import ${pathToFileURL(join(ROOT, 'tests/support/broken-build.mjs')).href}`,
+        NEXUSMON_TEST_BROKEN: JSON.stringify(broken),
+      }
+    : { NODE_OPTIONS: '' };
+
+export type ProductOptions = Readonly<{
+  args?: string[];
+  env?: NodeJS.ProcessEnv;
+  /** One that is there, and is left there. */
+  data_dir?: string;
+  cwd?: string;
+  broken?: BrokenBuild | undefined;
 }>;
 
 export type Answer<Body> = Readonly<{ status: number; headers: Headers; body: Body }>;
@@ -106,13 +127,13 @@ export class Product {
     private readonly exited: Promise<number | null>,
   ) {}
 
-  /** Resolves when the product says `ready`. `keep`: an existing data folder is used and left there. */
-  static async start(options: { args?: string[]; env?: NodeJS.ProcessEnv; data_dir?: string; cwd?: string } = {}) {
+  /** Resolves when the product says `ready`. */
+  static async start(options: ProductOptions = {}) {
     const data_dir = options.data_dir ?? (await mkdtemp(join(tmpdir(), 'nexusmon-product-')));
     const args = [join(ROOT, 'tools/start.mjs'), '--port', '0', '--data-dir', data_dir, ...(options.args ?? [])];
     const child = spawn(process.execPath, args, {
       cwd: options.cwd ?? ROOT,
-      env: { ...process.env, NODE_OPTIONS: '', ...ONE_ADDRESS, ...options.env },
+      env: { ...process.env, ...environmentOf(options.broken), ...ONE_ADDRESS, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const output: string[] = [];

@@ -36,6 +36,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_wal_senders: '0',
   max_logical_replication_workers: '0',
   io_method: 'sync',
+  // A view can take in a hundred thousand rows in a minute; until they are counted, a search is planned as for none.
+  autovacuum_naptime: '10s',
   max_connections: '60',
   dynamic_shared_memory_type: 'posix',
   timezone: 'UTC',

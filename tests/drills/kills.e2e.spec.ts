@@ -1,26 +1,15 @@
-// Twenty times kill -9 on random processes, in separate mode, while missions are created: every acknowledged mission
+// kill -9 on random processes, in separate mode, while missions are created: every acknowledged mission
 // completes, none is doubled, the views equal a fold of the log, and the stage changed where it had to.
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
-import { eventually, isEnded, Product, type Client } from './support/product.js';
-import { foldOfMissions, foldOfStages, viewOfMissions } from './support/folds.js';
-
-const KILLS = Number(process.env['NEXUSMON_KILLS'] ?? 20);
-const SEED = Number(process.env['NEXUSMON_SEED'] ?? 1_234);
-
-/** A small generator with a seed, so that a failure can be run again (mulberry32). */
-const randomOf = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-};
+import { drill } from '../support/drill.js';
+import { eventually, isEnded, Product, type Client } from '../support/product.js';
+import { foldOfMissions, foldOfStages, viewOfMissions } from '../support/folds.js';
 
 const pause = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
 
 describe('after kill -9', () => {
-  const random = randomOf(SEED);
   const acknowledged = new Map<string, string>();
   let product: Product;
   let operator: Client;
@@ -66,10 +55,16 @@ describe('after kill -9', () => {
     }
   };
 
-  it(`loses and doubles nothing in ${KILLS} kills (seed ${SEED})`, async () => {
+  const P1 = {
+    promise: 'P1',
+    title: 'kill -9 of any process loses and doubles nothing that was answered',
+    rounds: { test: 20, drill: 1_000 },
+    minutes: { test: 15, drill: 120 },
+  };
+  drill(P1, async ({ n, random, figure }) => {
     const clients = [0, 1, 2, 3].map(client);
     const killed: string[] = [];
-    for (let kill = 0; kill < KILLS; kill++) {
+    for (let kill = 0; kill < n; kill++) {
       await pause(300 + random() * 1_200);
       const { pids } = await product.run();
       const names = Object.keys(pids).sort();
@@ -87,8 +82,8 @@ describe('after kill -9', () => {
     }
     creating = false;
     await Promise.all(clients);
-    expect(killed).toHaveLength(KILLS);
-    expect(acknowledged.size).toBeGreaterThan(KILLS);
+    expect(killed).toHaveLength(n);
+    expect(acknowledged.size).toBeGreaterThan(n);
 
     const settled = async (mission_id: string) => {
       for (let tries = 0; ; tries++)
@@ -124,5 +119,6 @@ describe('after kill -9', () => {
     }, 60);
     expect(stages.recorded).toEqual(stages.expected);
     expect(stages.expected.length).toBeGreaterThan(1);
-  }, 900_000);
+    figure('missions', acknowledged.size);
+  });
 });
