@@ -52,9 +52,10 @@ const COMMANDS = CONTEXTS.map((context) => `cmd.${context}.probe`);
 const QUESTIONS = CONTEXTS.map((context) => `qry.${context}.probe`);
 const MISSION_READ = 'qry.mission.get';
 const POLLS = ['cmd.mission.poll', 'cmd.mission.report'];
+const KEEPS = ['cmd.vault.begin_upload', 'cmd.vault.record', 'qry.vault.open'];
 const ANSWERS = [...USERS, 'reader', 'admin'].map((user) => `_INBOX_${user}.probe`);
 const EVERYTHING = [
-  ...[ADMINISTRATION, FOLLOWING, READING, APPENDS, COMMANDS, QUESTIONS, POLLS, ANSWERS].flat(),
+  ...[ADMINISTRATION, FOLLOWING, READING, APPENDS, COMMANDS, QUESTIONS, POLLS, KEEPS, ANSWERS].flat(),
   MISSION_READ,
   'elsewhere.entirely',
 ];
@@ -67,13 +68,14 @@ const MAY_PUBLISH: Record<User | 'reader', string[]> = {
     ...LOG_OF('mission'),
     ...['cmd.governance.probe', 'qry.governance.probe', 'cmd.vault.probe', 'qry.vault.probe', 'cmd.mission.probe'],
     ...POLLS,
+    ...KEEPS,
     ...TO('gateway', 'mission', 'vault', 'worker'),
   ],
   governance: [...LOG_OF('governance'), 'cmd.governance.probe', ...TO('gateway', 'governance', 'mission')],
-  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, MISSION_READ, ...POLLS, ...TO('gateway')],
+  gateway: [...LOG_OF('access'), ...COMMANDS, ...QUESTIONS, MISSION_READ, ...POLLS, ...KEEPS, ...TO('gateway')],
   vault: [...LOG_OF('vault'), MISSION_READ, ...TO('gateway', 'mission', 'worker')],
   evolution: [...LOG_OF('evolution'), ...TO('gateway')],
-  worker: [...POLLS, 'cmd.vault.probe', 'qry.vault.probe', ...TO('gateway')],
+  worker: [...POLLS, ...KEEPS, ...TO('gateway')],
   reader: [...FOLLOWING, ...READING],
 };
 

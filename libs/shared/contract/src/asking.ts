@@ -7,7 +7,10 @@ export const ASKS = {
   governance: ['cmd.governance.>'],
   vault: ['qry.mission.get'],
   evolution: [],
-  worker: ['cmd.mission.poll', 'cmd.mission.report', 'cmd.vault.>', 'qry.vault.>'],
+  worker: [
+    ...['cmd.mission.poll', 'cmd.mission.report'],
+    ...['cmd.vault.begin_upload', 'cmd.vault.record', 'qry.vault.open'],
+  ],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Asking = keyof typeof ASKS;
