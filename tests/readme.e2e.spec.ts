@@ -4,12 +4,16 @@
 //   R1. Only the address and the data folder are changed in a command.
 //   R2. Answers agree line by line, but for ids, digests, times and figures.
 
-import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { createPublicKey, verify } from 'node:crypto';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import canonicalize from 'canonicalize';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MissionDocument } from '@nexusmon/mission-contract';
+import { EventSource } from './support/event-source.js';
 import { Client, Product } from './support/product.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -126,17 +130,24 @@ describe('a reader', () => {
     await expectAnswers(shell, blocks, changed);
   });
 
-  it('finds everything again in the backup that docs/operations.md describes', async () => {
-    const operator = await product.operator();
-    const read = async (client: Client) => {
-      const { body: organism } = await client.get<Record<string, unknown>>('/v1/nexusmon/organism/status');
-      const { stage, count, xp, missions } = organism;
-      const lists = LISTS.map(async (path) => (await client.get<unknown>(`${path}?limit=200`)).body);
-      return { stage, count, xp, missions, lists: await Promise.all(lists) };
-    };
-    const { body: artifacts } = await operator.get<{ data: { artifact_id: string }[] }>('/v1/vault/artifacts');
+  const everything = async (client: Client) => {
+    const { body: organism } = await client.get<Record<string, unknown>>('/v1/nexusmon/organism/status');
+    const { stage, count, xp, missions } = organism;
+    const lists = LISTS.map(async (path) => (await client.get<unknown>(`${path}?limit=200`)).body);
+    const { body: artifacts } = await client.get<{ data: { artifact_id: string }[] }>('/v1/vault/artifacts');
     const content = `/v1/vault/artifacts/${artifacts.data[0]?.artifact_id}/content`;
-    const before = [await read(operator), (await operator.get<string>(content)).body];
+    return [stage, count, xp, missions, await Promise.all(lists), (await client.get<string>(content)).body];
+  };
+  const goOn = (client: Client) =>
+    client.post<MissionDocument>(
+      '/v1/engine/missions',
+      { goal: 'Go on', plan: { tasks: [{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }] } },
+      { prefer: 'wait=60' },
+    );
+
+  it('finds everything again in the copy that docs/operations.md describes', async () => {
+    const operator = await product.operator();
+    const before = await everything(operator);
     await product.stop();
 
     shell = new Shell(folder);
@@ -148,12 +159,68 @@ describe('a reader', () => {
     product = await Product.start({ data_dir: join(folder, 'restored', '.nexusmon') });
     const { gateway_url } = await product.run();
     const again = new Client(gateway_url, operator.token, operator.operator_key);
-    expect([await read(again), (await again.get<string>(content)).body]).toEqual(before);
-    const { body } = await again.post<MissionDocument>(
-      '/v1/engine/missions',
-      { goal: 'Go on', plan: { tasks: [{ task_id: 'one', worker: 'system.echo', input: { value: 1 } }] } },
-      { prefer: 'wait=60' },
-    );
-    expect(body.status).toBe('completed');
+    expect(await everything(again)).toEqual(before);
+    expect((await goOn(again)).body.status).toBe('completed');
+  });
+
+  it('finds everything again in a backup that was taken while it ran, and what came after it named as lost', async () => {
+    const operator = await product.operator();
+    const { data_dir: old } = product;
+    const [kept, fresh] = [join(folder, 'kept'), join(folder, 'fresh')];
+    const cli = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [join(ROOT, 'apps/cli/nexusmon.mjs'), '--json', ...args]).then(
+        ({ stdout }) => JSON.parse(stdout) as Record<string, unknown>,
+        (error: unknown) => JSON.parse((error as { stdout: string }).stdout) as Record<string, unknown>,
+      );
+    const before = await everything(operator);
+    const { backup_id, streams } = await cli('--data-dir', old, 'backup', kept);
+    const [{ sequence: kept_to }] = streams as [{ sequence: number }];
+    expect(await cli('--data-dir', old, 'backup', kept)).toMatchObject({ title: /is there already/ });
+    const lost = await goOn(operator);
+    const position = lost.headers.get('nexusmon-position') ?? '';
+    const of_views = `/v1/engine/missions?min_position=${position}`;
+    expect((await operator.get(of_views)).status).toBe(200);
+    await product.stop();
+
+    mkdirSync(fresh);
+    const restore = () =>
+      cli('--data-dir', fresh, 'restore', kept, '--reason', 'The disk was lost', '--instead-of', old);
+    for (const [file, wanted] of [
+      ['master.secret', /master secret is not in a backup/],
+      ['operator.key', /operator's/],
+    ] as const) {
+      expect((await restore())['title']).toMatch(wanted);
+      copyFileSync(join(old, file), join(fresh, file));
+    }
+    const restored = await restore();
+    expect(restored).toMatchObject({ backup_id, streams: [{ sequence: kept_to }] });
+    const [{ lost_to }] = restored['streams'] as [{ lost_to: number }];
+    expect(lost_to).toBe(Number(position.split('.')[2]));
+
+    product = await Product.start({ data_dir: fresh });
+    const again = new Client((await product.run()).gateway_url, operator.token, operator.operator_key);
+    expect(await everything(again)).toEqual(before);
+    // What was said of the old log is not taken for a place in this one.
+    expect(await again.get(of_views)).toMatchObject({ status: 422, body: { code: 'malformed-position' } });
+    const headers = { authorization: `Bearer ${operator.token}` };
+    const url = `${again.url}/v1/events`;
+    const old_place = await EventSource.open(url, { ...headers, 'last-event-id': position });
+    await old_place.until((events) => events.some(({ event }) => event === 'reset'));
+    const records = await EventSource.open(`${url}?type=LogRestored&from=start`, headers);
+    const [record] = await records.until((events) => events.length > 0);
+    for (const source of [old_place, records]) source.close();
+    // Its first new commit, and signed by the operator whom the backup knows.
+    expect(record?.id.split('.')[2]).toBe(String(kept_to + 1));
+    const { restored_by, public_key, signature, ...decided } = record?.data['data'] as Record<string, string>;
+    expect([restored_by, decided['reason'], decided['streams']]).toEqual([
+      ...['operator:owner', 'The disk was lost'],
+      restored['streams'],
+    ]);
+    const manifest = JSON.parse(readFileSync(join(kept, 'manifest.json'), 'utf8')) as { operator_public_key: string };
+    expect(public_key).toBe(manifest.operator_public_key);
+    const key = createPublicKey({ key: Buffer.from(public_key ?? '', 'base64url'), format: 'der', type: 'spki' });
+    const said = Buffer.from(canonicalize(decided) ?? '');
+    expect(verify(null, said, key, Buffer.from(signature ?? '', 'base64url'))).toBe(true);
+    expect((await goOn(again)).body.status).toBe('completed');
   });
 });

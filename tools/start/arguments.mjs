@@ -1,5 +1,6 @@
 // What was asked for: options first, then the environment, then `.env`, then the defaults.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { StartFault } from './fault.mjs';
 
@@ -74,4 +75,11 @@ export const parseEnvironmentFile = (text) => {
     found[name] = quoted ? quoted[2] : raw.replace(/(^|\s)#.*$/, '').trimEnd();
   }
   return found;
+};
+
+/** What stands in `.env`, overruled by what was given. */
+export const readEnvironment = (root) => {
+  const path = join(root, '.env');
+  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined));
+  return existsSync(path) ? { ...parseEnvironmentFile(readFileSync(path, 'utf8')), ...given } : given;
 };

@@ -9,11 +9,11 @@
 // No dependencies, and no syntax newer than Node 20's.
 
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
 import { constants as os_constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArguments, parseEnvironmentFile, USAGE } from './arguments.mjs';
+import { parseArguments, readEnvironment, USAGE } from './arguments.mjs';
 import { StartFault } from './fault.mjs';
 import { makeFolder } from './folder.mjs';
 import { install } from './install.mjs';
@@ -26,12 +26,6 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** Whoever started us; asked at once, because later it may have gone. */
 const PARENT = process.ppid;
 const ROOT = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '..', '..'));
-
-const readEnvironment = (root) => {
-  const path = join(root, '.env');
-  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined));
-  return existsSync(path) ? { ...parseEnvironmentFile(readFileSync(path, 'utf8')), ...given } : given;
-};
 
 /** Before minutes of building: the folder everything is kept in must be writable. */
 const checkFolder = (folder) => {

@@ -5,6 +5,7 @@
 
 import { CommanderError } from 'commander';
 import { getArtifact, listArtifacts, putArtifact } from './artifacts.js';
+import { backUp, restore } from './backup.js';
 import { examine } from './doctor.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { CliFault, hasCode } from './fault.js';
@@ -28,6 +29,8 @@ const actionsOf = (run: Run): Actions => ({
   listApprovals: (options, globals) => listApprovals(run.open(globals), options),
   showStatus: (globals) => showStatus(run.open(globals)),
   rebuild: (name, options, globals) => rebuild(run.open(globals), name, options),
+  backUp: (target, globals) => backUp(run, target, globals),
+  restore: (backup, options, globals) => restore(run, backup, options, globals),
   examine: (options, globals) => examineSomewhere(run, options, globals),
   callApi: (method, path, options, globals) => callApi(run.open(globals), method, path, options),
   helpExitCodes: () => void process.stdout.write(exitCodesText()),

@@ -91,6 +91,16 @@ const urlOf = (text: string): string => {
   throw usage(`--url ${text} is not an http or https address`, 'give it as http://127.0.0.1:8000');
 };
 
+/** The data folder that is meant, whether anything runs on it or not. */
+export const folderOf = ({ data_dir }: Wanted, environment: Wanted, working_dir: string): string => {
+  const folder = data_dir ?? environment.data_dir ?? nearest(working_dir);
+  if (folder !== undefined) return resolve(working_dir, folder);
+  throw usage(
+    `no data folder is named, and there is no ${FOLDER} in ${working_dir} or above it`,
+    'cd into the clone, or give --data-dir',
+  );
+};
+
 export const findPlace = (wanted: Wanted, environment: Wanted, working_dir: string): Place => {
   if (wanted.url !== undefined && wanted.data_dir !== undefined)
     throw usage('--url and --data-dir name two places', 'give one of them');

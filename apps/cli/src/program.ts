@@ -40,6 +40,7 @@ export type ApprovalListOptions = PageOptions & Readonly<{ status?: ApprovalStat
 export type VerbOptions = Readonly<{ reason?: string; idempotencyKey?: string }>;
 export type DoctorOptions = Readonly<{ patience?: number }>;
 export type RebuildOptions = Readonly<{ all?: true; check?: true }>;
+export type RestoreOptions = Readonly<{ reason: string; insteadOf?: string }>;
 export type Verb = 'approve' | 'deny' | 'run' | 'cancel';
 
 /** What is done, once it is known what was typed. */
@@ -55,6 +56,8 @@ export type Actions = Readonly<{
   listApprovals: (options: ApprovalListOptions, globals: Globals) => Promise<void>;
   showStatus: (globals: Globals) => Promise<void>;
   rebuild: (name: string | undefined, options: RebuildOptions, globals: Globals) => Promise<void>;
+  backUp: (target: string, globals: Globals) => Promise<void>;
+  restore: (backup: string, options: RestoreOptions, globals: Globals) => Promise<void>;
   examine: (options: DoctorOptions, globals: Globals) => Promise<void>;
   callApi: (method: string, path: string, options: Readonly<{ data?: string }>, globals: Globals) => Promise<void>;
   helpExitCodes: () => void;
@@ -199,6 +202,31 @@ const artifactCommand = (actions: Actions): Command => {
   return artifact;
 };
 
+const backupCommands = (actions: Actions): Command[] => [
+  new Command('backup')
+    .summary('take a backup of an instance, running or not')
+    .description(
+      'Take a backup: the log, the wrapped data keys and the blobs, each with its digest. The instance may run. The ' +
+        'master secret and the operator key are not in it.',
+    )
+    .argument('<folder>', 'where to; it must not be there yet')
+    .action((target: string, _: object, command: Command) =>
+      actions.backUp(target, command.optsWithGlobals<Globals>()),
+    ),
+  new Command('restore')
+    .summary('put a backup back, into a new data folder')
+    .description(
+      'Put a backup back into the folder of --data-dir, which may hold nothing but master.secret and operator.key. That ' +
+        'it was done, why, and what is lost is signed with the operator key and is the first new event of the log.',
+    )
+    .argument('<backup>', 'the folder that backup made')
+    .requiredOption('--reason <text>', 'why; kept in the log')
+    .option('--instead-of <folder>', 'the data folder whose place it takes: tells which events are lost')
+    .action((backup: string, options: RestoreOptions, command: Command) =>
+      actions.restore(backup, options, command.optsWithGlobals<Globals>()),
+    ),
+];
+
 const otherCommands = (actions: Actions): Command[] => [
   paged(new Command('approvals').summary('list approvals: what waits for a person'))
     .addOption(
@@ -281,8 +309,8 @@ export const makeProgram = (actions: Actions, version: string): Command => {
     .option('--timeout <seconds>', 'give up after so long', seconds)
     .option('--operator-key-stdin', 'read the operator key from standard input')
     .addHelpText('after', '\nExit codes: nexusmon help exit-codes');
-  for (const command of [missionCommand(actions), artifactCommand(actions), ...otherCommands(actions)])
-    program.addCommand(command);
+  const commands = [missionCommand(actions), artifactCommand(actions), ...otherCommands(actions)];
+  for (const command of [...commands, ...backupCommands(actions)]) program.addCommand(command);
   program.addCommand(helpCommand(program, actions));
   throwing(program);
   return program;

@@ -1,9 +1,16 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { checkCorpus } from '@nexusmon/event-log';
-import { approvalEvents, reviewEvents, type ApprovalEvent, type ReviewEvent } from './index.js';
+import {
+  approvalEvents,
+  restorationEvents,
+  reviewEvents,
+  type ApprovalEvent,
+  type RestorationEvent,
+  type ReviewEvent,
+} from './index.js';
 
-type Recorded = ApprovalEvent | ReviewEvent;
+type Recorded = ApprovalEvent | RestorationEvent | ReviewEvent;
 type Examples = { [Name in Recorded['type']]: readonly Extract<Recorded, { type: Name }>['data'][] };
 
 const operator = 'operator:owner';
@@ -24,6 +31,19 @@ const reviewed = {
   flagged_at: requested.expires_at,
   reviewed_by: operator,
 } as const;
+
+const restored = {
+  restoration_id: 'rst_01a1f930-9303-7216-bbe4-f2d135a5cba8',
+  backup_id: 'bak_01a1f930-9303-7216-bbe4-f2d135a5cba9',
+  taken_at: requested.expires_at,
+  manifest: requested.plan_digest,
+  decided_at: requested.expires_at,
+  restored_by: operator,
+  reason: 'The disk was lost',
+  public_key: 'MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE',
+  signature: 'pkKbOqXn1uXyGhaGTnhUEWVzo4vb7kzU5vbYhXwXKoVUrXuVTDPkLg0ZsNfUqF4WwJ7P0C2cqE7c1h6vS0dIBw',
+};
+const put_back = { stream: 0, formerly: '0123456789ab', incarnation: 'ba9876543210', sequence: 40 };
 
 const examples: Examples = {
   ApprovalRequested: [
@@ -64,12 +84,20 @@ const examples: Examples = {
     { ...reviewed, verdict: 'not_fine', reason: 'The figures are those of another folder' },
     { ...reviewed, verdict: 'fine' },
   ],
+  LogRestored: [
+    { ...restored, streams: [{ ...put_back, lost_to: 57 }] },
+    { ...restored, streams: [put_back] },
+  ],
 };
 
 describe('the recorded events of governance', () => {
   it('are read for ever, and change only by a new version', () => {
     expect(
-      checkCorpus({ ...approvalEvents, ...reviewEvents }, join(import.meta.dirname, '../corpus'), examples),
+      checkCorpus(
+        { ...approvalEvents, ...restorationEvents, ...reviewEvents },
+        join(import.meta.dirname, '../corpus'),
+        examples,
+      ),
     ).toEqual([]);
   });
 });

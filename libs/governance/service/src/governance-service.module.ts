@@ -7,6 +7,7 @@ import { GovernanceDerivations } from './derivations.js';
 import { Gate } from './gate/gate.js';
 import { GateQueryHandler } from './gate/gate.query-handler.js';
 import { Signer } from './gate/signer.js';
+import { Restorations } from './restoration/restorations.js';
 import { ReviewRequestHandler } from './review/review.request-handler.js';
 import { Reviews } from './review/reviews.js';
 import { ApprovalFigures } from './telemetry.js';
@@ -22,6 +23,6 @@ import { WaitingQueryHandler } from './waiting.query-handler.js';
     ReviewRequestHandler,
     WaitingQueryHandler,
   ],
-  providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Reviews, Signer],
+  providers: [ApprovalFigures, Approvals, Gate, GovernanceDerivations, Restorations, Reviews, Signer],
 })
 export class GovernanceServiceModule {}

@@ -18,6 +18,6 @@ export { EventStream, type StreamInfo } from './event-stream.js';
 export * from './ids.js';
 export * from './names.js';
 export * from './position.js';
-export { scrub, type Scrubbed, type ScrubOptions } from './scrub.js';
+export { Chain, scrub, type Scrubbed, type ScrubOptions } from './scrub.js';
 export { ERASED, keyIdOf, openText, SealBroken, sealText } from './sealing.js';
 export { eventStreamConfig, type Checkpoint, type Monitor } from './start-checks.js';

@@ -108,7 +108,7 @@ const untilQuiet = async (signal: AbortSignal | undefined): Promise<void> => {
 };
 
 /** Follows each aggregate's chain through the stream. */
-class Chain {
+export class Chain {
   private readonly hashes = new LRUCache<string, string>({ max: HASHES_MAX });
 
   constructor(private readonly leader: EventStream) {}

@@ -1,6 +1,6 @@
 // Projections: all that one process derives from the log. Injectable: the class is its own token.
 
-import { decodePosition, newId, type Checkpoint, type Position } from '@nexusmon/event-log';
+import { decodePosition, isOfIncarnations, newId, type Checkpoint, type Position } from '@nexusmon/event-log';
 import type { Refusal } from '@nexusmon/shared-contract';
 import type { Logger } from '@nexusmon/telemetry';
 import { ClockLoop, type Clock } from './clock-loop.js';
@@ -83,9 +83,17 @@ export class Projections {
   /** For a handler of a read: why `min_position` cannot be served; undefined when it can, or when there is none. */
   async unreached(name: string, min_position: Position | undefined): Promise<Refusal | undefined> {
     if (min_position === undefined) return undefined;
+    // What a log that was restored since has at that place is something else.
+    if (this.isOfAnother(min_position)) return refusal('malformed-position', 'min_position is of another log');
     const reached = await this.waitFor(name, min_position);
     if (reached === undefined) return refusal('malformed-position', 'min_position is not a position of this log');
     return reached ? undefined : refusal('position-not-reached', `${name} has not reached min_position yet`);
+  }
+
+  private isOfAnother(position: Position): boolean {
+    const target = decodePosition(position);
+    const incarnations = new Map(this.feed.identities().map(({ number, incarnation }) => [number, incarnation]));
+    return target !== undefined && !isOfIncarnations(target, incarnations);
   }
 
   checkpointPosition(name: string): Position {

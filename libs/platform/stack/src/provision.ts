@@ -10,6 +10,7 @@ import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { connect, nanos } from '@nats-io/transport-node';
 import { DATA_KEY_DDL } from '@nexusmon/keys';
+import type { Client } from 'minio';
 import pg from 'pg';
 import { hasCode, StartFault } from './fault.js';
 import { PAYLOAD_BYTES_MAX } from './nats.js';
@@ -98,7 +99,7 @@ const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 const databaseIn = (url: string): string => decodeURIComponent(new URL(url).pathname.slice(1));
 
-const clientFor = (url: string, { user, password }: Credentials, database = databaseIn(url)) => {
+export const clientFor = (url: string, { user, password }: Credentials, database = databaseIn(url)) => {
   const { hostname, port, searchParams } = new URL(url);
   const ssl = ['require', 'verify-full'].includes(searchParams.get('sslmode') ?? '');
   const client = new pg.Client({ host: hostname, port: Number(port || 5432), database, user, password, ssl });
@@ -189,17 +190,21 @@ const provisionDatabase = async (server: string, admin: Credentials, secrets: Se
   return ours;
 };
 
-const provisionBucket = async (endpoint: string, { user, password }: Credentials, bucket: string): Promise<void> => {
+export const s3ClientFor = async (endpoint: string, { user, password }: Credentials): Promise<Client> => {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === 'https:';
   const { Client: S3Client } = await import('minio');
-  const client = new S3Client({
+  return new S3Client({
     endPoint: hostname,
     port: Number(port || (useSSL ? 443 : 80)),
     useSSL,
     accessKey: user,
     secretKey: password,
   });
+};
+
+const provisionBucket = async (endpoint: string, credentials: Credentials, bucket: string): Promise<void> => {
+  const client = await s3ClientFor(endpoint, credentials);
   if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket);
 };
 

@@ -43,6 +43,21 @@ const derivePassword = (master: string, info: string): string => derive(master, 
 const deriveSigningKey = (master: string, info: string): KeyObject =>
   createPrivateKey({ key: Buffer.concat([ED25519_PKCS8, derive(master, info)]), format: 'der', type: 'pkcs8' });
 
+/**
+ * What an operator's decision about the log is signed with: whoever holds the operator key can make it. Without the
+ * pepper, which comes from the master secret, nobody can try keys against its public half.
+ */
+export const decisionKey = (operator_key: string, pepper: string): KeyObject => {
+  const seed = Buffer.from(hkdfSync('sha256', operator_key, pepper, 'nexusmon decision', KEY_BYTES));
+  return createPrivateKey({ key: Buffer.concat([ED25519_PKCS8, seed]), format: 'der', type: 'pkcs8' });
+};
+
+/** As it stands in a backup and in the record of a decision. */
+export const publicHalf = (key: KeyObject): string =>
+  createPublicKey(key).export({ format: 'der', type: 'spki' }).toString('base64url');
+
+export const masterProofFile = (data_dir: string): string => join(data_dir, 'secrets', 'master.proof');
+
 const privatePem = (key: KeyObject): string => key.export({ format: 'pem', type: 'pkcs8' }).toString();
 const publicPem = (key: KeyObject): string => createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString();
 
@@ -64,7 +79,7 @@ const masterSecret = (data_dir: string, given: string | undefined): string => {
   const master =
     given ?? (readIfThere(path) ?? createOnce(path, `${randomBytes(KEY_BYTES).toString('base64url')}\n`)).trim();
   if (master === '') throw new StartFault(`${path} is empty: put the master secret of this data folder back`);
-  const proof_path = join(data_dir, 'secrets', 'master.proof');
+  const proof_path = masterProofFile(data_dir);
   const proof = derivePassword(master, 'proof');
   const known = readIfThere(proof_path)?.trim();
   if (known !== undefined && known !== proof)

@@ -39,7 +39,9 @@ const SERVICES_GRACE_MS = 6_000;
 /** A service that is told to end does so by itself, well before it would be made to. */
 const SERVICES_MARGIN_MS = 1_000;
 const COMPONENTS_GRACE_MS = 3_000;
-const DEFAULT_BUCKET = 'nexusmon';
+export const DEFAULT_BUCKET = 'nexusmon';
+/** There while a backup is being put back into a data folder: half a log must not be gone on from. */
+export const restoringFile = (data_dir: string): string => join(data_dir, 'restoring');
 
 export type RunFile = Readonly<{
   gateway_url: string;
@@ -83,6 +85,8 @@ export type Addresses = Readonly<{
 
 export type Stack = Readonly<{
   addresses: Addresses;
+  /** What a service of ours is given. */
+  environment: Readonly<Record<string, string>>;
   secrets_dir: string;
   run: () => RunFile;
   /** By service: why it writes nothing, as it said when it came up. */
@@ -125,6 +129,10 @@ export const supervise = async (options: SupervisorOptions): Promise<Stack> => {
   checkKeys(options.environment);
   checkFetchHosts(options.environment);
   prepareFolder(options.data_dir);
+  if (options.services.length > 0 && existsSync(restoringFile(options.data_dir)))
+    throw new StartFault(
+      `a restore into ${options.data_dir} did not come to its end: remove the folder, and restore into a new one`,
+    );
   const outside = outsideOf(options.environment);
   const supervisor = new Supervisor(options, outside, await lockFolder(options.data_dir));
   try {
@@ -192,6 +200,7 @@ class Supervisor {
     this.writeRunFile();
     return {
       addresses,
+      environment: handed,
       secrets_dir: secrets.dir,
       run: () => this.currentRun(),
       read_only: () => Object.fromEntries(this.read_only),

@@ -6,7 +6,7 @@
 
 import { lockoutEvents, sessionEvents, tokenEvents } from '@nexusmon/access-contract';
 import { grantEvents, stageEvents } from '@nexusmon/evolution-contract';
-import { approvalEvents, reviewEvents } from '@nexusmon/governance-contract';
+import { approvalEvents, restorationEvents, reviewEvents } from '@nexusmon/governance-contract';
 import { missionEvents } from '@nexusmon/mission-contract';
 import { artifactEvents } from '@nexusmon/vault-contract';
 import {
@@ -39,6 +39,7 @@ export const READABLE = [
   { context: 'mission', name: 'mission', events: missionEvents },
   { context: 'governance', name: 'approval', events: approvalEvents },
   { context: 'governance', name: 'review', events: reviewEvents },
+  { context: 'governance', name: 'restoration', events: restorationEvents },
   { context: 'evolution', name: 'stage', events: stageEvents },
   { context: 'evolution', name: 'grant', events: grantEvents },
   { context: 'vault', name: 'artifact', events: artifactEvents },
