@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { EventLog, keyedId, type Aggregate } from '@nexusmon/event-log';
 import { restorationEvents, signed_restoration, type RestorationEvent } from '@nexusmon/governance-contract';
@@ -25,9 +26,9 @@ const OPERATOR = 'operator:owner';
 export class Restorations {
   constructor(private readonly log: EventLog) {}
 
-  /** `request` is as the restore has written it. */
-  async record(request: unknown): Promise<void> {
-    const { key_id, said: data } = recordRequest.parse(request);
+  /** The file is as the restore has written it. */
+  async recordFrom(file: string): Promise<void> {
+    const { key_id, said: data } = recordRequest.parse(JSON.parse(await readFile(file, 'utf8')));
     const { restoration_id } = data;
     const outcome = await this.log.execute(
       restorationAggregate,
