@@ -110,6 +110,22 @@ describe('a mission', () => {
     expect(mission).toMatchObject({ status: 'completed', decision: { outcome_of_approval: 'granted' } });
   });
 
+  it.each([
+    ['cancelled', false, 'cancel', 'cancelled'],
+    ['granted and left held', true, 'approve', 'completed'],
+  ])('of rank A that is %s while it is run answers the run as what it has become', async (_, hold, name, ended) => {
+    const raced = Array.from({ length: 30 }, async (__, index) => {
+      const { mission_id } = await create({ plan: three, rank: 'A', hold });
+      const other = verb(mission_id, name, {}, key());
+      // Half of the races begin at the same moment, the others at a later one of the other verb each.
+      if (index > 9) await new Promise((wake) => setTimeout(wake, index - 9));
+      const answers = await Promise.all([verb(mission_id, 'run', {}, key()), other]);
+      const { status } = await operator.until(mission_id, isEnded);
+      return { run: answers[0].status, ended: name === 'cancel' && answers[1].status === 200 ? status : ended };
+    });
+    for (const race of await Promise.all(raced)) expect(race).toEqual({ run: 200, ended });
+  });
+
   it('of rank S needs a reason and rests before it starts', async () => {
     const { mission_id } = await create({ plan: three, rank: 'S' });
     const unreasoned = await verb(mission_id, 'approve', {}, key());

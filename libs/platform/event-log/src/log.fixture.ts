@@ -71,6 +71,11 @@ export class NatsServer {
     return `127.0.0.1:${this.port}`;
   }
 
+  get pid(): number {
+    if (this.child?.pid === undefined) throw new Error('the server does not run');
+    return this.child.pid;
+  }
+
   get monitor_url(): string {
     return `http://127.0.0.1:${this.monitor_port}`;
   }

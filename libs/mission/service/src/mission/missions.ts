@@ -63,7 +63,7 @@ export class Missions {
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     const refused = overCeiling(asked, state.plan.effective_rank);
     if (refused) return refused;
-    if (state.status === 'awaiting_approval' && sovereign) return this.grantAll(state, verb, { key_id, start: true });
+    if (state.status === 'awaiting_approval' && sovereign) return this.grantAndStart(state, verb, key_id);
     if (state.status !== 'accepted')
       return this.documents.replyOf(
         await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }),
@@ -184,6 +184,15 @@ export class Missions {
     const inputs = plan.tasks.map(({ input }) => input);
     const enclosure = await this.enclosures.keep(request.mission_id, key_id, { params, inputs });
     return { request: { ...request, enclosure }, plan: { ...plan, tasks: plan.tasks.map(enclosed) } };
+  }
+
+  /** Where somebody else has moved the mission meanwhile, what it has become says what starting it means. */
+  private async grantAndStart(state: ExistingMission, verb: Verb, key_id: string | undefined): MissionReply {
+    const reply = await this.grantAll(state, verb, { key_id, start: true });
+    if (reply.kind === 'done') return reply.body.status === 'accepted' ? this.run(verb) : reply;
+    if (reply.kind !== 'refused') return reply;
+    const { state: now } = await this.missions.load(verb.mission_id);
+    return now.status === 'awaiting_approval' ? reply : this.run(verb);
   }
 
   /** `start`: the grants shall start the mission also where it is held. */
