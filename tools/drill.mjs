@@ -1,7 +1,8 @@
 // `npm run drill`: the promises under faults, on the real stack, with as many rounds as they name. Prints one line of
 // JSON for each as it ends: promise, title, seed, rounds, failures and what was counted; the tests' own output goes to
-// the other stream. Options: `--only P1,P5` (promises), `--seed N` (1234), `--rounds N` (instead of each one's own).
-// The exit code is 0 only when every promise that was asked for was tried, and held.
+// the other stream. Options: `--only P1,P5` (promises), `--seed N` (1234), `--rounds N` (instead of each one's own),
+// `--path` (of one schedule of a simulation, as its failure names it). The exit code is 0 only when every promise that
+// was asked for was tried, and held.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, watchFile, unwatchFile, writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ const NODE = 24;
 const LOOK_MS = 500;
 
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, seed: { type: 'string' }, rounds: { type: 'string' } },
+  options: { only: { type: 'string' }, seed: { type: 'string' }, rounds: { type: 'string' }, path: { type: 'string' } },
 });
 const only = values.only?.split(',');
 for (const name of only ?? [])
@@ -27,6 +28,11 @@ for (const name of ['seed', 'rounds'])
     console.error(`nexusmon: --${name} takes a whole number from 1`);
     process.exit(2);
   }
+
+if (values.path !== undefined && !/^\d+(:\d+)*$/.test(values.path)) {
+  console.error('nexusmon: --path takes numbers with colons between them');
+  process.exit(2);
+}
 
 const own = join(ROOT, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 const node = Number(process.versions.node.split('.')[0]) < NODE && existsSync(own) ? own : process.execPath;
@@ -58,6 +64,7 @@ const jest = spawn(node, [join(ROOT, 'tools/jest.mjs'), 'drill', ...names], {
     ...process.env,
     NEXUSMON_DRILL_RESULTS: results,
     ...(values.seed ? { NEXUSMON_DRILL_SEED: values.seed } : {}),
+    ...(values.path ? { NEXUSMON_DRILL_PATH: values.path } : {}),
     ...(values.rounds ? { NEXUSMON_DRILL_ROUNDS: values.rounds } : {}),
   },
   stdio: ['ignore', process.stderr.fd, process.stderr.fd],

@@ -4,7 +4,8 @@
 //       whose text is not found exactly once, proves nothing and is reported as such.
 //   M2. A mutant lives in what jest makes of its file (mutants/transform.mjs); the sources are never touched.
 //
-// They are listed beside what they mutate, in libs/<context>/<layer>/mutants.json, or in tools/mutants.json:
+// They are listed beside what they mutate, in libs/<context>/<layer>/mutants.json, or in tools/mutants.json; those of
+// the simulation in tests/simulation/mutants.json:
 //   [{ "rule": "A2", "file": "libs/…/approval.ts", "find": "…", "replace": "…", "spec": "libs/…/approval.spec.ts" }]
 // Paths count from the root. `node tools/mutants.mjs [part of a path or rule]` prints the survivors; --json prints all.
 
@@ -16,7 +17,7 @@ import { basename, dirname, join } from 'node:path';
 import base from '../jest.config.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
-const LISTS = ['tools/mutants.json', 'libs/**/mutants.json'];
+const LISTS = ['tools/mutants.json', '{libs,tests}/**/mutants.json'];
 const WORKERS = 2;
 /** Room for a mutant that loops, and for a machine that does much else: all of them together take about a minute. */
 const RUN_MS_MAX = 600_000;

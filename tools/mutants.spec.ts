@@ -10,7 +10,7 @@ const MUTANTS_MS_MAX = 620_000;
 type Mutant = { rule: string; file: string; find: string };
 type Outcome = { name: string; reason?: string };
 
-const lists = globSync(['tools/mutants.json', 'libs/**/mutants.json'], {
+const lists = globSync(['tools/mutants.json', '{libs,tests}/**/mutants.json'], {
   cwd: ROOT,
   exclude: ['**/dist/**', '**/node_modules/**'],
 }).sort();

@@ -13,6 +13,10 @@ export type Round = Readonly<{
   /** The build to try: whole, where nothing is said. */
   broken: BrokenBuild | undefined;
   seed: number;
+  /** Of one failure, as a drill of fast-check named it: only that is run again. */
+  path: string | undefined;
+  /** Whether it runs for its own sake, with time to look for the smallest failure. */
+  full: boolean;
   /** How many rounds are asked for. */
   n: number;
   /** The next number in [0, 1) of the seed. */
@@ -45,6 +49,7 @@ type Outcome = Readonly<{
 
 const RESULTS = process.env['NEXUSMON_DRILL_RESULTS'];
 const SEED = Number(process.env['NEXUSMON_DRILL_SEED'] ?? 1_234);
+const PATH = process.env['NEXUSMON_DRILL_PATH'];
 const ROUNDS = process.env['NEXUSMON_DRILL_ROUNDS'];
 /** So many failures are told in full; the rest is counted. */
 const TOLD = 20;
@@ -73,7 +78,7 @@ const outcomeOf = async (
     figures[name] = value;
   };
   try {
-    await run({ broken, seed: SEED, n, random: randomOf(SEED), fail, figure });
+    await run({ broken, seed: SEED, path: PATH, full: RESULTS !== undefined, n, random: randomOf(SEED), fail, figure });
   } catch (error) {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const expected = error instanceof Error && 'matcherResult' in error;

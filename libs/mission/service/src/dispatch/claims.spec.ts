@@ -17,10 +17,10 @@ describe('claims', () => {
     const [first, second] = [claimOf('msn_1', 'runner-1'), claimOf('msn_2', 'runner-2')];
     claims.observe('msn_1', [first], 0);
     claims.observe('msn_2', [second], 0);
-    expect(claims.heard('runner-1', [], 1_000)).toEqual({ lost: [], stop: [] });
-    expect(claims.heard('runner-1', [first], LATER_MS)).toEqual({ lost: [], stop: [] });
-    expect(claims.heard('runner-1', [], LATER_MS)).toEqual({ lost: [first], stop: [] });
-    expect(claims.heard('runner-3', [], LATER_MS)).toEqual({ lost: [], stop: [] });
+    expect(claims.heard('runner-1', [], 1_000)).toMatchObject({ lost: [], stop: [] });
+    expect(claims.heard('runner-1', [first], LATER_MS)).toMatchObject({ lost: [], stop: [] });
+    expect(claims.heard('runner-1', [], LATER_MS)).toMatchObject({ lost: [first], stop: [] });
+    expect(claims.heard('runner-3', [], LATER_MS)).toMatchObject({ lost: [], stop: [] });
   });
 
   it('are stopped where another attempt has taken their place', () => {
@@ -29,6 +29,19 @@ describe('claims', () => {
     expect(claims.observe('msn_1', [claimOf('msn_1', 'runner-2', 2)], 0)).toEqual([claimOf('msn_1', 'runner-1')]);
     expect(claims.heard('runner-1', [claimOf('msn_1', 'runner-1')], LATER_MS).stop).toHaveLength(1);
     expect(claims.heard('runner-2', [], LATER_MS).lost).toEqual([claimOf('msn_1', 'runner-2', 2)]);
+  });
+
+  it('are not known where they were released, and are where they run (C3)', () => {
+    const claims = new Claims();
+    const [known, released] = [claimOf('msn_1', 'runner-1'), claimOf('msn_2', 'runner-1')];
+    for (const claim of [known, released]) claims.observe(claim.mission_id, [claim], 0);
+    claims.forget(released.mission_id, released.task_id);
+    expect(claims.heard('runner-1', [known, released], LATER_MS).unknown).toEqual([released]);
+    expect([known, released, { ...known, attempt: 2 }].map((claim) => claims.holds(claim))).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('cost a runner that is heard nothing but its own', () => {

@@ -3,6 +3,8 @@
 //   C1. A claim is known here because a commit says so; a lost memory makes a claim look younger, never older.
 //   C2. A claim ends by its result, or is released when its runner is silent for a lease, or says that it does not have
 //       it. The attempt number refuses whoever comes back late, so nothing here needs to be exact.
+//   C3. An attempt that a runner has, and that is not known here, is no claim of this process: whether it is one at all
+//       the log says. One that is none would keep its slot for as long as it may take, up to a day.
 
 import { LEASE_SECONDS } from '@nexusmon/mission-contract';
 
@@ -36,11 +38,11 @@ export class Claims {
   }
 
   /**
-   * Hears from a runner; tells which of its claims it has lost, and which of its attempts it should stop. One that does
-   * not say what it is running is alive, and no more is known.
+   * Hears from a runner; tells which of its claims it has lost, which of its attempts it should stop, and of which
+   * nothing is known here (C3). One that does not say what it is running is alive, and no more is known.
    */
   heard(runner_id: string, running: readonly AttemptName[] | undefined, now: number) {
-    if (!running) return { lost: [], stop: [] };
+    if (!running) return { lost: [], stop: [], unknown: [] };
     return this.compared(runner_id, running, now);
   }
 
@@ -55,12 +57,17 @@ export class Claims {
       const current = this.held.get(mission_id)?.get(task_id);
       return current !== undefined && current.claim.attempt !== attempt;
     });
-    return { lost, stop };
+    const unknown = running.filter(({ mission_id, task_id }) => !this.held.get(mission_id)?.has(task_id));
+    return { lost, stop, unknown };
   }
 
   /** The runner has reported: the end of this claim is no news to it. */
   reported(mission_id: string, task_id: string, attempt: number): void {
     if (this.held.get(mission_id)?.get(task_id)?.claim.attempt === attempt) this.forget(mission_id, task_id);
+  }
+
+  holds({ mission_id, task_id, attempt }: AttemptName): boolean {
+    return this.held.get(mission_id)?.get(task_id)?.claim.attempt === attempt;
   }
 
   forget(mission_id: string, task_id: string): void {

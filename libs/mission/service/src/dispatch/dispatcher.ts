@@ -86,8 +86,9 @@ export class Dispatcher implements OnModuleDestroy {
       // It has just started, or had trouble: what it is given on an older poll may reach nobody.
       this.offers.closeOfRunner(runner_id);
     }
-    const { lost, stop } = this.claims.heard(runner_id, request.running, now);
+    const { lost, stop, unknown } = this.claims.heard(runner_id, request.running, now);
     for (const claim of lost) this.release(claim, 'runner_lost');
+    for (const attempt of unknown) void this.lookUp({ ...attempt, runner_id });
     const stops = [...stop, ...this.takeStops(runner_id)];
     if (stops.length > 0) return { assignments: [], stop: stops };
 
@@ -238,6 +239,17 @@ export class Dispatcher implements OnModuleDestroy {
       // The log is away or read-only. The sweep of active missions finds the claim again, and its lease runs anew.
       (error: unknown) => this.log.warn({ msg: 'claim not released yet', mission_id, task_id, attempt, error }),
     );
+  }
+
+  /** An attempt that no commit known here tells of: it is taken in, or stopped, as the log says. */
+  private async lookUp(claim: Claim): Promise<void> {
+    const { mission_id } = claim;
+    try {
+      this.observe(mission_id, (await this.missions.load(mission_id)).state);
+      if (!this.claims.holds(claim)) this.stop(claim);
+    } catch (error) {
+      this.log.warn({ msg: 'attempt not looked up, will be when it is named again', mission_id, error });
+    }
   }
 
   /** Tells a runner, at its next chance or at once when it waits, that an attempt is over. */
