@@ -6,8 +6,19 @@ export const PARTITIONS = 64;
 /** One token of a subject. */
 const TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
 
+/** An aggregate in motion is named some dozen times: so many keep what was found out. */
+const KNOWN_MAX = 2_048;
+const known = new Map<string, number>();
+
 /** `pp` of an id, 00–63: decides the stream, so that one aggregate never spans two. */
-export const partitionOf = (id: string): number => hash('sha256', id, 'buffer').readUInt8(0) % PARTITIONS;
+export const partitionOf = (id: string): number => {
+  const found = known.get(id);
+  if (found !== undefined) return found;
+  const partition = Number.parseInt(hash('sha256', id, 'hex').slice(0, 2), 16) % PARTITIONS;
+  if (known.size >= KNOWN_MAX) known.clear();
+  known.set(id, partition);
+  return partition;
+};
 
 const twoDigits = (partition: number): string => String(partition).padStart(2, '0');
 

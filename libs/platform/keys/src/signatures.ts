@@ -20,21 +20,22 @@ const ROOT_NAME = 'nexusmon root ';
 const LEAF = '\u0000';
 const NODE = 1;
 const DIGEST_BYTES = 32;
+const DIGEST = /^[A-Za-z0-9_-]{43}$/;
 /** More texts than any batch has: a longer way is no way of ours. */
 const STEPS_MAX = 16;
 const ROOTS_MAX = 4_096;
 
-const digestOf = (bytes: string | Buffer): Buffer => hash('sha256', bytes, 'buffer');
+const digestOf = (bytes: string | Buffer): string => hash('sha256', bytes, 'base64url');
 /** The first byte is that of a character in UTF-8 as it is of the leaf: 0. */
-const leafOf = (text: string): Buffer => digestOf(LEAF + text);
-const nodeOf = (left: Buffer, right: Buffer): Buffer => {
-  const bytes = Buffer.allocUnsafe(1 + 2 * DIGEST_BYTES);
-  bytes[0] = NODE;
-  bytes.set(left, 1);
-  bytes.set(right, 1 + DIGEST_BYTES);
-  return digestOf(bytes);
+const leafOf = (text: string): string => digestOf(LEAF + text);
+/** The bytes of a node, hashed as soon as they are put together: one place serves all nodes. */
+const node = Buffer.alloc(1 + 2 * DIGEST_BYTES, NODE);
+const nodeOf = (left: string, right: string): string => {
+  node.write(left, 1, DIGEST_BYTES, 'base64url');
+  node.write(right, 1 + DIGEST_BYTES, DIGEST_BYTES, 'base64url');
+  return digestOf(node);
 };
-const textOfRoot = (root: Buffer): string => ROOT_NAME + root.toString('base64url');
+const textOfRoot = (root: string): string => ROOT_NAME + root;
 
 const signed = (text: string, key: KeyObject): string => sign(null, Buffer.from(text), key).toString('base64url');
 
@@ -48,8 +49,8 @@ export const signTexts = (texts: readonly string[], key: KeyObject): string[] =>
     const pairs = Array.from({ length: Math.ceil(row.length / 2) }, (_, pair) => row.slice(pair * 2, pair * 2 + 2));
     row = pairs.flatMap(([left, right]) => {
       if (!left || !right) return left ?? [];
-      for (const index of left.below) ways[index] += `.r${right.digest.toString('base64url')}`;
-      for (const index of right.below) ways[index] += `.l${left.digest.toString('base64url')}`;
+      for (const index of left.below) ways[index] += `.r${right.digest}`;
+      for (const index of right.below) ways[index] += `.l${left.digest}`;
       return { digest: nodeOf(left.digest, right.digest), below: [...left.below, ...right.below] };
     });
   }
@@ -58,12 +59,12 @@ export const signTexts = (texts: readonly string[], key: KeyObject): string[] =>
 };
 
 /** The root that a way leads to; undefined for what is no way. */
-const rootAt = (text: string, way: readonly string[]): Buffer | undefined => {
+const rootAt = (text: string, way: readonly string[]): string | undefined => {
   if (way.length > STEPS_MAX) return undefined;
   let digest = leafOf(text);
   for (const step of way) {
-    const other = Buffer.from(step.slice(1), 'base64url');
-    if (other.length !== DIGEST_BYTES) return undefined;
+    const other = step.slice(1);
+    if (!DIGEST.test(other)) return undefined;
     if (step.startsWith('r')) digest = nodeOf(digest, other);
     else if (step.startsWith('l')) digest = nodeOf(other, digest);
     else return undefined;
@@ -84,7 +85,7 @@ export class Signatures {
     if (way.length > 0 && !root) return false;
     const said = root ? textOfRoot(root) : text;
     // A digest of it, so that what is remembered is small.
-    const name = root ? said : digestOf(said).toString('base64url');
+    const name = root ? said : digestOf(said);
     if (this.known.get(first) === name) return true; // G3
     const ours = verify(null, Buffer.from(said), this.public_key, Buffer.from(first, 'base64url'));
     if (ours) this.known.set(first, name);

@@ -175,9 +175,17 @@ export const withRemoteSpan = <Result>(
 export const withTraceparent = <Result>(header: string | undefined, work: () => Result): Result =>
   context.with(contextOf(header), work);
 
+/** The last context that was looked at, and what was found there: it is asked for again and again. */
+let looked_at: Context | undefined;
+let found_there: SpanContext | undefined;
+
 const presentIn = (where: Context): SpanContext | undefined => {
-  const found = trace.getSpanContext(where);
-  return found && isSpanContextValid(found) ? found : undefined;
+  if (where !== looked_at) {
+    const found = trace.getSpanContext(where);
+    found_there = found && isSpanContextValid(found) ? found : undefined;
+    looked_at = where;
+  }
+  return found_there;
 };
 
 const present = (): SpanContext | undefined => presentIn(context.active());
