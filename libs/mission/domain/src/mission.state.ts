@@ -92,15 +92,18 @@ export const taskOf = (state: ExistingMission, task_id: string): TaskState | und
 export const rankOfTask = (state: ExistingMission, task: TaskState): Rank =>
   highestRank([state.plan.effective_rank, task.plan.risk_level]);
 
-const completedIds = (state: ExistingMission): ReadonlySet<string> =>
-  new Set(state.tasks.flatMap(({ plan, progress }) => (progress.status === 'completed' ? [plan.task_id] : [])));
+const completedIds = (state: ExistingMission): ReadonlySet<string> => {
+  const completed = new Set<string>();
+  for (const { plan, progress } of state.tasks) if (progress.status === 'completed') completed.add(plan.task_id);
+  return completed;
+};
 
 const isReady = (task: TaskState, completed: ReadonlySet<string>) =>
   task.progress.status === 'waiting' && task.plan.depends_on.every((task_id) => completed.has(task_id));
 
 /** Tasks that could be claimed now, in the order of the plan. */
 export const readyTasks = (state: Mission): readonly TaskState[] => {
-  if (!isActive(state)) return [];
+  if (!isActive(state) || !state.tasks.some(({ progress }) => progress.status === 'waiting')) return [];
   const completed = completedIds(state);
   return state.tasks.filter((task) => isReady(task, completed));
 };
@@ -110,10 +113,8 @@ export const runningTasks = (state: Mission): readonly TaskState[] =>
 
 /** Where each task stands, in the contract's words. */
 export const taskStatuses = (state: ExistingMission): ReadonlyMap<string, TaskStatus> => {
-  const ready = new Set(readyTasks(state).map(({ plan }) => plan.task_id));
-  return new Map(
-    state.tasks.map(({ plan, progress }) => [plan.task_id, ready.has(plan.task_id) ? 'ready' : progress.status]),
-  );
+  const ready = new Set(readyTasks(state));
+  return new Map(state.tasks.map((task) => [task.plan.task_id, ready.has(task) ? 'ready' : task.progress.status]));
 };
 
 /** The approvals that someone is asked for now: the mission's own, or those of single tasks. */
@@ -126,6 +127,10 @@ export const awaitedApprovals = (state: Mission): readonly Readonly<{ approval_i
       : [],
   );
 };
+
+/** Where one task stands. */
+export const statusOf = (state: ExistingMission, task: TaskState): TaskStatus =>
+  isActive(state) && isReady(task, completedIds(state)) ? 'ready' : task.progress.status;
 
 export const onlyVerifyingLeft = (state: ExistingMission): boolean =>
   state.tasks.every(({ plan, progress }) => plan.verifies || progress.status === 'completed');

@@ -8,8 +8,8 @@ import type { LaterEvent } from './mission.evolve.js';
 import {
   onlyVerifyingLeft,
   rankOfTask,
+  statusOf,
   taskOf,
-  taskStatuses,
   type ExistingMission,
   type TaskState,
 } from './mission.state.js';
@@ -44,8 +44,8 @@ const starting = (state: ExistingMission, actor: string, time: string): readonly
 /** The task, when it can be claimed now; else why it cannot. */
 export const startable = (state: ExistingMission, task_id: string): TaskState | MissionRejection => {
   const task = taskOf(state, task_id);
-  const status = taskStatuses(state).get(task_id);
-  if (!task || !status) return { code: 'task-not-found', task_id };
+  if (!task) return { code: 'task-not-found', task_id };
+  const status = statusOf(state, task);
   return status === 'ready' ? task : { code: 'task-not-ready', task_id, status };
 };
 

@@ -236,13 +236,13 @@ export class AggregateLog<State, Command extends Message, Event extends Message,
       state: carriage.header,
       key_id,
     });
-    const body = Buffer.from(carriage.line === undefined ? line : `${line}\n${carriage.line}`);
+    const body = carriage.line === undefined ? line : Buffer.concat([line, Buffer.from(`\n${carriage.line}`)]);
     const proposal = { subject, expected: held.sequence, headers, body };
     const ready = () => this.ports.writable(deadline_ms);
     const appended = await append(stream, proposal, deadline_ms, { ready, stalled: this.ports.stalled });
     if (appended.kind === 'conflict') return undefined;
     const { sequence } = appended;
-    this.ports.appended(stream, { subject, seq: sequence, data: body, headers, events: trial.recorded });
+    this.ports.appended(stream, { subject, seq: sequence, data: body, headers, hash, events: trial.recorded });
     const since = carriage.since(sequence);
     const after: Held<State> = { state, revision, sequence, index: event_count - 1, hash, time, seen, key_id, since };
     if (this.aggregate.ended?.(state)) this.ports.held.delete(subject);

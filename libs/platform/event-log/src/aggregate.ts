@@ -18,8 +18,8 @@ export type Aggregate<State, Command extends Message, Event extends Message, Ref
   ended?: (state: State) => boolean;
 }>;
 
-/** A message that was just appended, with its events as a reader would open them. */
-export type OwnMessage = LogMessage & Readonly<{ events: readonly RecordedEvent[] }>;
+/** A message that was just appended, with the hash of its line 1 and its events as a reader would open them. */
+export type OwnMessage = LogMessage & Readonly<{ hash: string; events: readonly RecordedEvent[] }>;
 
 /** A command before the log has stamped its time. */
 export type Untimed<Command extends Message> = Command extends Message ? Omit<Command, 'time'> : never;

@@ -77,35 +77,34 @@ export class EventCodec {
   }
 
   /**
-   * The canonical text of an event, and the event as every later reader will see it. `nth` counts the events of its
-   * command, `index` those of its commit.
+   * The bytes of an event's canonical text, and the event as every later reader will see it. `nth` counts the events of
+   * its command, `index` those of its commit.
    */
-  encode(event: Message, nth: number, index: number, stamp: Stamp): { text: string; recorded: RecordedEvent } {
+  encode(event: Message, nth: number, index: number, stamp: Stamp): { bytes: Buffer; recorded: RecordedEvent } {
     const type = this.types.get(event.type);
     if (!type) throw new EventInvalid(`${this.context} has no event ${event.type} in its contract`);
     const parsed = type.schema.safeParse(event.data);
     if (!parsed.success)
       throw new EventInvalid(`${type.type} is not as its contract says:\n${z.prettifyError(parsed.error)}`);
     const data: Data = parsed.data;
-    const envelope = this.envelope(event, type, eventId(stamp.command_id, nth), stamp);
-    const text = envelopeText(envelope, canonical(seal(type, data, stamp)));
-    return { text, recorded: { ...envelope, name: event.type, version: type.version, index, data } };
-  }
-
-  private envelope({ actor, time }: Message, { type }: EventType, id: string, stamp: Stamp): Envelope {
-    return {
+    const recorded: { -readonly [Field in keyof RecordedEvent]: RecordedEvent[Field] } = {
       specversion: '1.0',
-      id,
+      id: eventId(stamp.command_id, nth),
       source: this.source,
-      type,
+      type: type.type,
       subject: stamp.id,
-      time,
+      time: event.time,
       datacontenttype: 'application/json',
-      actor,
+      actor: event.actor,
       correlationid: stamp.correlation_id,
       causationid: stamp.command_id,
-      ...(stamp.traceparent === undefined ? {} : { traceparent: stamp.traceparent }),
+      name: event.type,
+      version: type.version,
+      index,
+      data,
     };
+    if (stamp.traceparent !== undefined) recorded.traceparent = stamp.traceparent;
+    return { bytes: Buffer.from(envelopeText(recorded, canonical(seal(type, data, stamp)))), recorded };
   }
 
   /** The keys that `decode` needs for this event. */

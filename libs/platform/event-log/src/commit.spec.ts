@@ -52,7 +52,8 @@ const written = async (events: Catalogue, data: object): Promise<string> => {
   if (!secret) throw new Error('no key');
   const stamp = { subject, id, command_id: newId('cmd'), correlation_id: id, traceparent: undefined };
   const event = { type: 'Made', actor: 'operator:ada', time: '2026-11-20T10:00:00.000Z', data };
-  return `[${new EventCodec('mission', events).encode(event, 0, 0, { ...stamp, key: { key_id, secret } }).text}]`;
+  const { bytes } = new EventCodec('mission', events).encode(event, 0, 0, { ...stamp, key: { key_id, secret } });
+  return `[${bytes.toString()}]`;
 };
 
 describe('a recorded event', () => {

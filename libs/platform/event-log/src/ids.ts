@@ -35,14 +35,8 @@ export const keyedId = (prefix: string, ...parts: readonly string[]): string => 
   // As a JSON array, so that ('a', 'bc') and ('ab', 'c') differ.
   const hex = hash('sha256', JSON.stringify(parts), 'hex');
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  const groups = [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    variant + hex.slice(17, 20),
-    hex.slice(20, 32),
-  ];
-  return `${prefix}_${groups.join('-')}`;
+  const [head, tail] = [`${hex.slice(0, 8)}-${hex.slice(8, 12)}`, `${hex.slice(17, 20)}-${hex.slice(20, 32)}`];
+  return `${prefix}_${head}-8${hex.slice(13, 16)}-${variant}${tail}`;
 };
 
 /** The id of the `index`-th event of a command: a re-decided command writes events of the same ids. */

@@ -14,9 +14,12 @@ export type SeenCommand = Readonly<{ command_id: string; request_digest?: string
 /** `keyed` and `unkeyed` as one text each: ids and digests in base64url, 22 characters apiece. */
 export type SeenJson = Readonly<{ keyed: string; unkeyed: string }>;
 
-const packId = (command_id: string): string => {
-  const hex = command_id.slice(command_id.indexOf('_') + 1).replaceAll('-', '');
-  return Buffer.from(hex, 'hex').toString('base64url');
+/** What names a command in memory: its UUID. */
+const uuidOf = (command_id: string): string => command_id.slice(command_id.indexOf('_') + 1);
+const packId = (uuid: string): string => Buffer.from(uuid.replaceAll('-', ''), 'hex').toString('base64url');
+const unpackId = (packed: string): string => {
+  const hex = Buffer.from(packed, 'base64url').toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 };
 const packDigest = (request_digest: string | undefined): string =>
   request_digest === undefined ? '' : hash('sha256', request_digest, 'base64url').slice(0, 22);
@@ -24,9 +27,12 @@ const packDigest = (request_digest: string | undefined): string =>
 const ID_CHARACTERS = 22;
 const unpack = (text: string): Map<string, string> =>
   new Map(
-    text.split(' ').flatMap((entry) => (entry ? [[entry.slice(0, ID_CHARACTERS), entry.slice(ID_CHARACTERS)]] : [])),
+    text
+      .split(' ')
+      .flatMap((entry) => (entry ? [[unpackId(entry.slice(0, ID_CHARACTERS)), entry.slice(ID_CHARACTERS)]] : [])),
   );
-const pack = (ids: ReadonlyMap<string, string>): string => [...ids].map(([id, digest]) => id + digest).join(' ');
+const pack = (ids: ReadonlyMap<string, string>): string =>
+  [...ids].map(([uuid, digest]) => packId(uuid) + digest).join(' ');
 
 export class SeenCommands {
   static readonly none = new SeenCommands(new Map(), new Map());
@@ -48,7 +54,7 @@ export class SeenCommands {
 
   /** `other` is a command of the same id that asked for something else. */
   find({ command_id, request_digest }: SeenCommand): 'unseen' | 'same' | 'other' {
-    const id = packId(command_id);
+    const id = uuidOf(command_id);
     const digest = this.keyed.get(id) ?? this.unkeyed.get(id);
     if (digest === undefined) return 'unseen';
     return digest === '' || request_digest === undefined || digest === packDigest(request_digest) ? 'same' : 'other';
@@ -58,7 +64,7 @@ export class SeenCommands {
     const keyed = new Map(this.keyed);
     const unkeyed = new Map(this.unkeyed);
     for (const { command_id, request_digest } of commands)
-      (isKeyed(command_id) ? keyed : unkeyed).set(packId(command_id), packDigest(request_digest));
+      (isKeyed(command_id) ? keyed : unkeyed).set(uuidOf(command_id), packDigest(request_digest));
     for (const id of unkeyed.keys()) {
       if (unkeyed.size <= UNKEYED_MAX) break;
       unkeyed.delete(id);

@@ -22,6 +22,8 @@ type Ports<State, Command extends Message, Event extends Message, Refusal extend
   key: Key | undefined;
 }>;
 
+const [BEGIN, COMMA, END] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')];
+
 /** Decides commands one after the other on what the ones before would add, and keeps the bytes to be appended. */
 export class Trial<State, Command extends Message, Event extends Message, Refusal extends Rejection> {
   state: State;
@@ -29,7 +31,8 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
   readonly commands: SeenCommand[] = [];
   /** All events of the commit. */
   readonly recorded: RecordedEvent[] = [];
-  private readonly texts: string[] = [];
+  /** What line 1 is put together from: each event, with what stands before it. */
+  private readonly parts: Buffer[] = [];
   private bytes = 2;
 
   constructor(
@@ -41,12 +44,12 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
   }
 
   get event_count(): number {
-    return this.texts.length;
+    return this.recorded.length;
   }
 
   /** Line 1 of the commit. */
-  get line(): string {
-    return `[${this.texts.join(',')}]`;
+  get line(): Buffer {
+    return Buffer.concat([...this.parts, END]);
   }
 
   decide(identified: Identified<Command>, now: string): Decided<Refusal> {
@@ -69,9 +72,9 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
     const { subject, id, key, codec, decider } = this.ports;
     const { command_id, correlation_id, traceparent, request_digest } = identified;
     const stamp = { subject, id, command_id, correlation_id, traceparent, key };
-    const first = this.texts.length;
+    const first = this.event_count;
     const encoded = events.map((event, index) => codec.encode(event, index, first + index, stamp));
-    const bytes = encoded.reduce((sum, { text }) => sum + Buffer.byteLength(text) + 1, 0);
+    const bytes = encoded.reduce((sum, each) => sum + each.bytes.length + 1, 0);
     if (this.bytes + bytes > COMMIT_BYTES_MAX) {
       if (first > 0) return { kind: 'deferred' };
       throw new CommitTooLarge(subject, bytes + 1, COMMIT_BYTES_MAX);
@@ -85,7 +88,7 @@ export class Trial<State, Command extends Message, Event extends Message, Refusa
     this.time = encoded.at(-1)?.recorded.time ?? this.time;
     this.bytes += bytes;
     const recorded = encoded.map((each) => each.recorded);
-    this.texts.push(...encoded.map(({ text }) => text));
+    for (const each of encoded) this.parts.push(this.parts.length === 0 ? BEGIN : COMMA, each.bytes);
     this.recorded.push(...recorded);
     this.commands.push({ command_id, request_digest });
     return { kind: 'accepted', events: recorded };

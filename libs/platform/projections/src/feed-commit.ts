@@ -7,6 +7,7 @@ import {
   type Catalogues,
   type EventFilter,
   type LogMessage,
+  type OwnMessage,
   type Position,
   type RecordedEvent,
   type StreamIdentity,
@@ -72,12 +73,18 @@ export class FeedCommit extends Commit {
 export class OwnCommit extends FeedCommit {
   private recorded_names: readonly string[] | undefined;
 
+  private readonly recorded: readonly RecordedEvent[];
+
   constructor(
-    message: LogMessage,
-    private readonly recorded: readonly RecordedEvent[],
+    private readonly own: OwnMessage,
     feed: Feeding,
   ) {
-    super(message, feed);
+    super(own, feed);
+    this.recorded = own.events;
+  }
+
+  override get hash(): string {
+    return this.own.hash;
   }
 
   override get names(): readonly string[] {

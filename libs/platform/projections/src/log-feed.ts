@@ -173,10 +173,10 @@ export class LogFeed implements Feed {
   }
 
   /** A log of this process tells of what it has appended. */
-  tell(stream: number, { events, ...message }: OwnMessage): void {
+  tell(stream: number, own: OwnMessage): void {
     const standing = this.standings[stream];
     if (!standing) return;
-    const commit = new OwnCommit(message, events, this.feedingOf(standing));
+    const commit = new OwnCommit(own, this.feedingOf(standing));
     this.ownOf(stream).add(commit, this.dispatchedOf(stream));
   }
 

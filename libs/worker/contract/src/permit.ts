@@ -6,18 +6,21 @@ export const task_id = z.string().regex(/^[a-z0-9_-]{1,64}$/);
 /** The claim number of a task, from 1: the fencing token of everything done under it. */
 export const attempt = z.int().min(1);
 
-/** What one attempt will do, to the byte. Its digest (SHA-256 of the canonical JSON) is what a permit allows. */
+/**
+ * What one attempt will do, to the byte. Its digest (SHA-256 of the canonical JSON) is what a permit allows. The fields
+ * stand in the order of that text, here and where one is made: three times for each task it is written as it is.
+ */
 export const effect = z.strictObject({
-  mission_id,
-  task_id,
   attempt,
-  worker: worker_name,
-  worker_version: z.string(),
-  worker_digest: digest,
-  input_digest: digest,
-  limits: z.strictObject({ timeout_seconds: z.number().positive(), output_bytes_max: z.int().positive() }),
   egress: z.array(z.string()),
+  input_digest: digest,
+  limits: z.strictObject({ output_bytes_max: z.int().positive(), timeout_seconds: z.number().positive() }),
+  mission_id,
   rank,
+  task_id,
+  worker: worker_name,
+  worker_digest: digest,
+  worker_version: z.string(),
 });
 export type Effect = z.infer<typeof effect>;
 

@@ -149,16 +149,16 @@ const effectOf = (
   input_digest: string,
   egress: readonly string[],
 ): Effect => ({
-  mission_id: state.request.mission_id,
-  task_id: task.plan.task_id,
   attempt: task.attempt + 1,
-  worker: task.plan.worker,
-  worker_version: task.plan.worker_version,
-  worker_digest: task.plan.worker_digest,
-  input_digest,
-  limits: { timeout_seconds: task.plan.timeout_seconds, output_bytes_max: OUTPUT_BYTES_MAX },
   egress: reachesOut(task.plan.worker) ? [...egress] : [],
+  input_digest,
+  limits: { output_bytes_max: OUTPUT_BYTES_MAX, timeout_seconds: task.plan.timeout_seconds },
+  mission_id: state.request.mission_id,
   rank: rankOfTask(state, task),
+  task_id: task.plan.task_id,
+  worker: task.plan.worker,
+  worker_digest: task.plan.worker_digest,
+  worker_version: task.plan.worker_version,
 });
 
 const refuse = (

@@ -6,11 +6,11 @@
 //   A4. An output that cannot be kept ends the task at once: the same worker would answer the same input the same way,
 //       and every try would cost as much as the first. What threw or ran out of time may have met a passing trouble.
 
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { canonical } from '@nexusmon/event-log';
 import { findUnkeepable, INLINE_BYTES_MAX, OUTPUT_BYTES_MAX } from '@nexusmon/shared-contract';
 import type { Json } from '@nexusmon/kernel';
 import type { Signatures } from '@nexusmon/keys';
+import { traceparent, withTraceparent } from '@nexusmon/telemetry';
 import type { ArtifactRef, Assignment, AttemptResult, TaskError, WorkerManifest } from '@nexusmon/worker-contract';
 import { WorkerFault } from '../worker-plugin.js';
 import { KeepingStopped, VaultAway, type ArtifactKeeper } from './artifact-keeper.js';
@@ -86,7 +86,8 @@ export class Attempt {
     if (fault) return { error: taskFault('permit_invalid', fault.why, fault.retryable) };
 
     // A thread's messages come in the context in which it was started, for whichever task that was: not in this trace.
-    const here = AsyncLocalStorage.snapshot();
+    const trace = traceparent();
+    const here = <Done>(work: () => Promise<Done>) => withTraceparent(trace, work);
     this.run = tools.pool.run({
       worker,
       task: { mission_id, task_id, attempt, input },

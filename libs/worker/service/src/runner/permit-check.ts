@@ -13,21 +13,24 @@ import { reachesOut, type Assignment, type Effect, type WorkerManifest } from '@
 const CLOCK_SKEW_MS_MAX = 5_000;
 const PERMIT_LIFE_MS_MAX = 60_000;
 
+/** What a permit says of its attempt in so many words, beside the digest. */
+const NAMES = ['mission_id', 'task_id', 'attempt', 'rank'] as const;
+
 export type PermitFault = Readonly<{ why: string; retryable: boolean }>;
 
 /** What this runner would do if it ran the assignment. Limits and rank are the permitted ones, and are kept to. */
 const effectOf = ({ mission_id, task_id, attempt, input, effect }: Assignment, manifest: WorkerManifest): Effect => ({
-  mission_id,
-  task_id,
   attempt,
-  worker: manifest.name,
-  worker_version: manifest.version,
-  worker_digest: manifest.digest,
-  input_digest: sha256Hex(canonical(input)),
-  limits: effect.limits,
   // What is permitted is kept to by the worker that is given a way out; no other is given any.
   egress: reachesOut(manifest.name) ? effect.egress : [],
+  input_digest: sha256Hex(canonical(input)),
+  limits: effect.limits,
+  mission_id,
   rank: effect.rank,
+  task_id,
+  worker: manifest.name,
+  worker_digest: manifest.digest,
+  worker_version: manifest.version,
 });
 
 const firstDifference = (asked: Effect, own: Effect): string | undefined =>
@@ -48,9 +51,7 @@ export const permitFault = (
     const field = firstDifference(assignment.effect, effect);
     return refused(`the permit is not for what would run here${field ? ` (${field} differs)` : ''}`);
   }
-  const { mission_id, task_id, attempt, rank } = effect;
-  if (canonical({ mission_id, task_id, attempt, rank }) !== canonical(idsOf(claims)))
-    return refused('the permit names another attempt');
+  if (NAMES.some((field) => effect[field] !== claims[field])) return refused('the permit names another attempt');
   if (!governance.isSigned(canonical(claims), signature)) return refused('the permit is not signed by governance');
 
   const [issued_ms, expires_ms] = [Date.parse(claims.issued_at), Date.parse(claims.expires_at)];
@@ -60,10 +61,3 @@ export const permitFault = (
   if (now_ms >= expires_ms) return { why: 'the permit has expired', retryable: true };
   return undefined;
 };
-
-const idsOf = ({ mission_id, task_id, attempt, rank }: Assignment['permit']['claims']) => ({
-  mission_id,
-  task_id,
-  attempt,
-  rank,
-});
