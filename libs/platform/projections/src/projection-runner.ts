@@ -51,7 +51,9 @@ export type ProjectionHealth = Readonly<{
 
 /** `count`: of the commits that were looked at without a fault. */
 type Opened = Readonly<{ wanted: readonly OpenCommit[]; count: number; fault: Error | undefined }>;
-type Waiter = Readonly<{ target: PositionVector; resolve: (reached: boolean) => void }>;
+/** `hurries`: a batch comes sooner because of it. */
+type Waiter = Readonly<{ target: PositionVector; hurries: boolean; resolve: (reached: boolean) => void }>;
+type WaitOptions = Readonly<{ timeout_ms: number; hurries: boolean }>;
 
 export class ProjectionRunner {
   private readonly checkpoints: Checkpoints;
@@ -138,12 +140,13 @@ export class ProjectionRunner {
   }
 
   /** Whether what lies at or before the position is in the rows, at once or within the time. */
-  reaches(target: PositionVector, timeout_ms: number): Promise<boolean> {
+  reaches(target: PositionVector, { timeout_ms, hurries }: WaitOptions): Promise<boolean> {
     if (isAtOrAfter(this.vector(), target)) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = setTimeout(() => waiter.resolve(false), timeout_ms);
       const waiter: Waiter = {
         target,
+        hurries,
         resolve: (reached) => {
           clearTimeout(timer);
           this.waiters.delete(waiter);
@@ -151,7 +154,7 @@ export class ProjectionRunner {
         },
       };
       this.waiters.add(waiter);
-      this.hurry?.();
+      if (hurries) this.hurry?.();
     });
   }
 
@@ -216,11 +219,12 @@ export class ProjectionRunner {
 
   /** Until the next batch is due. */
   private async rest(began_ms: number, tick_ms: number): Promise<void> {
-    const due_ms = () => began_ms + (this.waiters.size > 0 ? AWAITED_TICK_MS : tick_ms) - performance.now();
+    const hurried = () => [...this.waiters].some(({ hurries }) => hurries);
+    const due_ms = () => began_ms + (hurried() ? AWAITED_TICK_MS : tick_ms) - performance.now();
     for (let left_ms = due_ms(); left_ms > 1 && !this.stop.signal.aborted; left_ms = due_ms()) {
       const hurry = new AbortController();
       this.hurry = () => hurry.abort();
-      if (this.waiters.size > 0) await sleep(left_ms, this.stop.signal);
+      if (hurried()) await sleep(left_ms, this.stop.signal);
       else await sleep(left_ms, AbortSignal.any([hurry.signal, this.stop.signal]));
     }
     this.hurry = undefined;

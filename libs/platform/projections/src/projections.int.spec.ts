@@ -304,6 +304,43 @@ describe('a reactor', () => {
   }, 60_000);
 });
 
+describe('a reactor after a projection', () => {
+  it('leaves it its pace: nobody waits for a reactor', async () => {
+    const derivation = await rig.derivation();
+    const projection = tallyProjection();
+    let batches = 0;
+    const counted: typeof projection = {
+      ...projection,
+      on: (commits, store) => {
+        batches += 1;
+        return projection.on(commits, store);
+      },
+    };
+    let reactions = 0;
+    derivation.projections.addProjection(counted, derivation.database);
+    derivation.projections.addReactor(
+      {
+        ...{ name: 'mission.unhurried', context: 'mission', reads: [tally], after: ['mission.tally'] },
+        react: () => Promise.resolve(void (reactions += 1)),
+      },
+      derivation.database,
+    );
+    await derivation.projections.join();
+    derivation.projections.start();
+    await until(() => derivation.projections.caughtUp());
+    const [id = '', key_id] = [newIds(1)[0], await rig.key()];
+    [batches, reactions] = [0, 0];
+    const began_ms = performance.now();
+    for (let turn = 0; turn < 20; turn += 1) {
+      await rig.add(id, key_id, 1);
+      await pause(20);
+    }
+    await until(() => reactions >= 20);
+    expect(batches).toBeLessThanOrEqual((performance.now() - began_ms) / 100 + 2);
+    await derivation.close();
+  }, 30_000);
+});
+
 describe('a clock', () => {
   it('fires what is due, retries what failed and leaves the rest (C1)', async () => {
     const derivation = await rig.derivation();

@@ -77,7 +77,7 @@ export class Projections {
   /** True when the projection contains the position, at once or within the time; undefined for text that is none. */
   async waitFor(name: string, position: Position, timeout_ms = POSITION_WAIT_MS): Promise<boolean | undefined> {
     const target = decodePosition(position);
-    return target && this.runner(name).reaches(target, timeout_ms);
+    return target && this.runner(name).reaches(target, { timeout_ms, hurries: true });
   }
 
   /** For a handler of a read: why `min_position` cannot be served; undefined when it can, or when there is none. */

@@ -182,7 +182,9 @@ export class ReactorRunner {
     const target = new Map([[number, { incarnation: commit.incarnation, sequence: commit.sequence, index: 0 }]]);
     for (const projection of this.projections) {
       if (isAtOrAfter(projection.vector(), target)) continue;
-      while (!(await projection.reaches(target, PROJECTED_WAIT_MS))) if (this.stop.signal.aborted) return;
+      // Nobody waits for a reactor: the views keep their pace, and take what comes meanwhile into the same batch.
+      while (!(await projection.reaches(target, { timeout_ms: PROJECTED_WAIT_MS, hurries: false })))
+        if (this.stop.signal.aborted) return;
     }
   }
 
