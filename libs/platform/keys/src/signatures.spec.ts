@@ -1,9 +1,9 @@
-// `G1`–`G3` are the numbers in signatures.ts.
+// `G1`–`G4` are the numbers in signatures.ts.
 
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Signatures, signTexts } from './signatures.js';
+import { Signatures, SigningKey, signTexts } from './signatures.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const stranger = generateKeyPairSync('ed25519').privateKey;
@@ -65,6 +65,24 @@ describe('a signature', () => {
       for (const [index, signature] of signTexts(texts(count), stranger).entries())
         for (let time = 0; time < 2; time += 1)
           expect(strict.isSigned(texts(count)[index] ?? '', signature)).toBe(false);
+  });
+
+  it('of this process is known without arithmetic, and is no more than what it says for the key that made it (G4)', () => {
+    for (const count of [1, 2, 5]) {
+      const batch = texts(count).map((text) => `${text} own`);
+      const signatures = new SigningKey(privateKey).sign(batch);
+      const strangers = new SigningKey(stranger).sign(batch);
+      for (const [index, text] of batch.entries()) {
+        const signature = signatures[index] ?? '';
+        const [first = '', ...way] = signature.split('.');
+        expect(check(text, signature)).toBe(true);
+        const forged = ['A'.repeat(first.length), ...way].join('.');
+        for (const wrong of [strangers[index] ?? '', forged, `${signature}.l${'A'.repeat(43)}`])
+          expect(check(text, wrong)).toBe(false);
+        expect(check(`${text} `, signature)).toBe(false);
+      }
+    }
+    expect(new SigningKey(privateKey).sign([])).toEqual([]);
   });
 
   it('is never asked for nothing', () => expect(signTexts([], privateKey)).toEqual([]));

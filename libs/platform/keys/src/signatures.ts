@@ -8,12 +8,14 @@
 //   G2. What is signed of a batch can be no text that is signed alone: those are JSON objects, and a root is named
 //       before its digest.
 //   G3. Remembering a verified root spares the arithmetic, never the comparison: the way is walked each time.
+//   G4. What this process has signed itself is remembered as verified, for whoever in it asks about that key: the same
+//       bytes under the same signature, and nothing else. Elsewhere the arithmetic is done.
 //
 // One text:  `<signature>`
 // Of a batch: `<signature>.<side><digest>.<side><digest>…`, from the leaf up; the side (`l` or `r`) is where the other
 // half of each pair stands. All in base64url.
 
-import { hash, sign, verify, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, sign, verify, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
 const ROOT_NAME = 'nexusmon root ';
@@ -72,23 +74,65 @@ const rootAt = (text: string, way: readonly string[]): string | undefined => {
   return digest;
 };
 
+/** What was found signed, by its signature. One for each key in a process (G4). */
+type Known = LRUCache<string, string>;
+const memories = new Map<string, Known>();
+
+const memoryOf = (public_key: KeyObject): Known => {
+  const name = public_key.export({ type: 'spki', format: 'der' }).toString('base64url');
+  const known = memories.get(name) ?? new LRUCache({ max: ROOTS_MAX });
+  memories.set(name, known);
+  return known;
+};
+
+type Said = Readonly<{ first: string; said: string; name: string }>;
+
+/** What the first part of a signature must be of, and its name in memory; undefined for what is no way. */
+const saidBy = (text: string, signature: string): Said | undefined => {
+  const [first = '', ...way] = signature.split('.');
+  // A digest of it, so that what is remembered is small.
+  if (way.length === 0) return { first, said: text, name: digestOf(text) };
+  const root = rootAt(text, way);
+  if (!root) return undefined;
+  const said = textOfRoot(root);
+  return { first, said, name: said };
+};
+
 /** Tells what a key has signed. */
 export class Signatures {
-  /** What was found signed, by its signature. */
-  private readonly known = new LRUCache<string, string>({ max: ROOTS_MAX });
+  private readonly known: Known;
 
-  constructor(private readonly public_key: KeyObject) {}
+  constructor(private readonly public_key: KeyObject) {
+    this.known = memoryOf(public_key);
+  }
 
   isSigned(text: string, signature: string): boolean {
-    const [first = '', ...way] = signature.split('.');
-    const root = way.length > 0 ? rootAt(text, way) : undefined;
-    if (way.length > 0 && !root) return false;
-    const said = root ? textOfRoot(root) : text;
-    // A digest of it, so that what is remembered is small.
-    const name = root ? said : digestOf(said);
+    const found = saidBy(text, signature);
+    if (!found) return false;
+    const { first, said, name } = found;
     if (this.known.get(first) === name) return true; // G3
     const ours = verify(null, Buffer.from(said), this.public_key, Buffer.from(first, 'base64url'));
     if (ours) this.known.set(first, name);
     return ours;
+  }
+}
+
+/** Signs, and remembers what it has signed (G4). */
+export class SigningKey {
+  readonly public_key: KeyObject;
+  private readonly known: Known;
+
+  constructor(private readonly private_key: KeyObject) {
+    this.public_key = createPublicKey(private_key);
+    this.known = memoryOf(this.public_key);
+  }
+
+  /** One signature for each text, in their order. */
+  sign(texts: readonly string[]): string[] {
+    const signatures = signTexts(texts, this.private_key);
+    // Of a batch all have the same root.
+    const own = saidBy(texts[0] ?? '', signatures[0] ?? '');
+    if (own && signatures.length > 0) this.known.set(own.first, own.name);
+    return signatures;
   }
 }

@@ -1,8 +1,8 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { ContextSecrets } from '@nexusmon/config';
 import { canonical } from '@nexusmon/event-log';
-import { Signatures, signTexts } from '@nexusmon/keys';
+import { Signatures, SigningKey } from '@nexusmon/keys';
 import { LRUCache } from 'lru-cache';
 
 export type Signed<Claims> = { claims: Claims; signature: string };
@@ -13,18 +13,18 @@ const SHOWN_MAX = 512;
 /** Governance's word: Ed25519 over canonical JSON (RFC 8785). What is said in one moment shares a signature. */
 @Injectable()
 export class Signer {
-  private readonly key: KeyObject;
+  private readonly key: SigningKey;
   private readonly signatures: Signatures;
   /** What was found to be ours, by its signature, word for word. */
   private readonly shown = new LRUCache<string, string>({ max: SHOWN_MAX });
 
   constructor(secrets: ContextSecrets) {
-    this.key = createPrivateKey(secrets.permit_private_key);
-    this.signatures = new Signatures(createPublicKey(this.key));
+    this.key = new SigningKey(createPrivateKey(secrets.permit_private_key));
+    this.signatures = new Signatures(this.key.public_key);
   }
 
   signAll<Claims extends object>(all: readonly Claims[]): Signed<Claims>[] {
-    const signatures = signTexts(all.map(canonical), this.key);
+    const signatures = this.key.sign(all.map(canonical));
     return all.map((claims, index) => ({ claims, signature: signatures[index] ?? '' }));
   }
 
