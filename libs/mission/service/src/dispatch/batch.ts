@@ -1,8 +1,11 @@
 /**
  * Gathers what is asked within one turn of the event loop into one request, because a request costs more than a
- * question. Answers come back in the order of the questions; a failed request fails all of its questions.
+ * question. Where turns bring little it does not wait for their end, but only for what is asked in the same breath.
+ * Answers come back in the order of the questions; a failed request fails all of its questions.
  */
 export class Batch<Question, Answer> {
+  private asked = 0;
+  private quiet = true;
   private waiting: { question: Question; resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = [];
 
   constructor(
@@ -12,8 +15,18 @@ export class Batch<Question, Answer> {
 
   ask(question: Question): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      if (this.waiting.push({ question, resolve, reject }) === 1) setImmediate(() => this.flush());
+      this.waiting.push({ question, resolve, reject });
+      this.asked += 1;
+      if (this.asked > 1) return;
+      setImmediate(() => this.endTurn());
+      if (this.quiet) queueMicrotask(() => this.flush());
     });
+  }
+
+  private endTurn(): void {
+    this.quiet = this.asked === 1;
+    this.asked = 0;
+    this.flush();
   }
 
   private flush(): void {
