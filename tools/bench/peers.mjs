@@ -1,4 +1,5 @@
-// `npm run bench -- --peers`: the product beside Restate and DBOS, the same work in the same minutes.
+// `npm run bench -- --peers`: the product, with one event stream and with four, beside Restate and DBOS, the
+// same work in the same minutes.
 //
 //   E1. Rounds alternate between all of them, and each is begun by another. What is compared are medians over the
 //       rounds, and their ratios.
@@ -84,11 +85,11 @@ const restate = async (call, id) => {
 };
 const dbos = async (call, id) => expectDone(await call('POST', `/${id}`));
 
-const startOurs = async () => {
-  const product = await Product.start();
+const startOurs = async (name, settings) => {
+  const product = await Product.start(undefined, [], settings);
   const total = (figures) => Object.values(figures).reduce((sum, figure) => sum + figure, 0);
   return {
-    name: 'nexusmon',
+    name,
     work: (id) => mission(product, id),
     cpu: () => total(product.cpu()),
     memory: () => total(product.memory()),
@@ -114,17 +115,25 @@ const round = async (each, number, count) => {
 };
 
 const median = (values) => quantile(values, 0.5);
-const cell = (value) => value.toFixed(value < 100 ? 2 : 0).padStart(10);
+const cell = (value) => value.toFixed(value < 100 ? 2 : 0).padStart(WIDTH);
+
+/** With one event stream, and with as many as a machine of a few cores can make use of. */
+const OURS = { nexusmon: {}, 'four streams': { NEXUSMON_STREAMS: '4' } };
+const WIDTH = 14;
 
 const report = (rounds) => {
   const names = Object.keys(rounds[0]);
-  console.log(
-    `\n${'medians, and ours as a multiple of theirs'.padEnd(34)}${names.map((name) => name.padStart(10)).join('')}`,
-  );
+  const columns = names.map((name) => name.padStart(WIDTH)).join('');
+  console.log(`\n${'medians, and ours as a multiple of theirs'.padEnd(42)}${columns}`);
   for (const figure of Object.keys(rounds[0][names[0]])) {
-    const medians = names.map((name) => median(rounds.map((each) => each[name][figure])));
-    const ratios = medians.slice(1).map((value, index) => `× ${names[index + 1]} ${(medians[0] / value).toFixed(2)}`);
-    console.log(`${figure.padEnd(34)}${medians.map(cell).join('')}   ${ratios.join(' · ')}`);
+    const medians = new Map(names.map((name) => [name, median(rounds.map((each) => each[name][figure]))]));
+    const multiples = names
+      .filter((name) => !(name in OURS))
+      .map((peer) => {
+        const of_each = Object.keys(OURS).map((name) => (medians.get(name) / medians.get(peer)).toFixed(2));
+        return `× ${peer} ${of_each.join(' / ')}`;
+      });
+    console.log(`${figure.padEnd(42)}${[...medians.values()].map(cell).join('')}   ${multiples.join(' · ')}`);
   }
 };
 
@@ -133,7 +142,7 @@ export const comparePeers = async ({ rounds = ROUNDS, count = 2_000 }) => {
   const packages = installed();
   const all = [];
   try {
-    all.push(await startOurs());
+    for (const [name, settings] of Object.entries(OURS)) all.push(await startOurs(name, settings));
     all.push(await startPeer('restate', packages, restate));
     all.push(await startPeer('dbos', packages, dbos));
     const figures = [];

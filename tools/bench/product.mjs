@@ -16,7 +16,7 @@ export class Product {
   #agent = new Agent({ keepAlive: true, maxSockets: 128 });
   #token = '';
 
-  static async start(data_dir = mkdtempSync(join(tmpdir(), 'nexusmon-bench-')), args = []) {
+  static async start(data_dir = mkdtempSync(join(tmpdir(), 'nexusmon-bench-')), args = [], settings = {}) {
     const product = new Product();
     product.data_dir = data_dir;
     const began = performance.now();
@@ -27,7 +27,7 @@ export class Product {
         cwd: ROOT,
         stdio: ['ignore', 'pipe', 'inherit'],
         // How much there is to be had, not how much one credential is given.
-        env: { ...process.env, NEXUSMON_RATE_PER_CREDENTIAL: '1000000' },
+        env: { ...process.env, NEXUSMON_RATE_PER_CREDENTIAL: '1000000', ...settings },
       },
     );
     const lines = createInterface({ input: product.child.stdout });
