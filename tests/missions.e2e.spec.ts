@@ -126,6 +126,37 @@ describe('a mission', () => {
     for (const race of await Promise.all(raced)) expect(race).toEqual({ run: 200, ended });
   });
 
+  it('of rank A that is held is started, or needs the operator key, when it is run while it is granted', async () => {
+    const raced = Array.from({ length: 8 }, async () => {
+      const { mission_id } = await create({ plan: three, rank: 'A', hold: true });
+      const granted = verb(mission_id, 'approve', {}, key());
+      const runs = Array.from({ length: 15 }, async (_, index) => {
+        await new Promise((wake) => setTimeout(wake, index * 3));
+        return (await verb(mission_id, 'run')).status;
+      });
+      await granted;
+      return Promise.all(runs);
+    });
+    for (const statuses of await Promise.all(raced))
+      expect(new Set([200, 403, ...statuses])).toEqual(new Set([200, 403]));
+  });
+
+  it.each([
+    ['approve', 200],
+    ['deny', 409],
+  ])(
+    'of rank A that was approved twice answers %s under the same key as before, also after its end',
+    async (name, status) => {
+      const { mission_id } = await create({ plan: three, rank: 'A', hold: true });
+      const keyed = { ...key(), 'idempotency-key': `second-${name}` };
+      expect((await verb(mission_id, 'approve', {}, key())).status).toBe(200);
+      expect((await verb(mission_id, name, { reason: 'Once more.' }, keyed)).status).toBe(status);
+      expect((await verb(mission_id, 'run')).status).toBe(200);
+      await operator.until(mission_id, isEnded);
+      expect((await verb(mission_id, name, { reason: 'Once more.' }, keyed)).status).toBe(status);
+    },
+  );
+
   it('of rank S needs a reason and rests before it starts', async () => {
     const { mission_id } = await create({ plan: three, rank: 'S' });
     const unreasoned = await verb(mission_id, 'approve', {}, key());

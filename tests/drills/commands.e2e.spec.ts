@@ -2,21 +2,18 @@
 // meanwhile.
 
 import { afterAll, describe } from '@jest/globals';
-import { drill, type Round } from '../support/drill.js';
-import { illegalAmong, type History, type Operation } from '../support/linearizability.js';
-import type { VERBS } from '../support/mission-life.js';
-import { bodyOf, KINDS, lifeOf, type Kind } from '../support/mission-life.js';
+import { pick } from '../support/asking.js';
+import { drill } from '../support/drill.js';
+import { commitsOf } from '../support/folds.js';
+import { kill, strikeOn } from '../support/faults.js';
+import { Clerk } from '../support/clerk.js';
+import { answered, MISSIONS, type Keyed } from '../support/keyed.js';
+import { illegalAmong } from '../support/linearizability.js';
+import { bodyOf, KINDS, lifeOf } from '../support/mission-life.js';
+import { CLIENTS_PER_MISSION, Story } from '../support/mission-story.js';
 import { startOverOutsideLog, type OutsideLog } from '../support/outside-log.js';
 import { openPorcupine } from '../support/porcupine.js';
-import { eventually, type BrokenBuild, type Client } from '../support/product.js';
-
-const MISSIONS = '/v1/engine/missions';
-const pause = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
-const pick = <Item>(items: readonly Item[], random: () => number): Item => {
-  const item = items[Math.floor(random() * items.length)];
-  if (item === undefined) throw new Error('nothing to choose from');
-  return item;
-};
+import { eventually, isEnded, type BrokenBuild } from '../support/product.js';
 
 /** One product for all drills of the whole build; a broken one is its own. */
 let whole: OutsideLog | undefined;
@@ -31,129 +28,6 @@ const endOf = async (log: OutsideLog): Promise<void> => {
 };
 afterAll(async () => whole?.stop(), 60_000);
 
-type Said = Readonly<{ status: number; headers: Headers; body: Record<string, unknown> }>;
-/** Nobody listened: it was never asked. */
-type Told = Said | 'unknown' | 'unasked';
-
-const ANSWER_MS_MAX = 12_000;
-const UNASKED = ['ECONNREFUSED'];
-
-/** One question, asked once. */
-const ask = async (
-  operator: Client,
-  method: string,
-  path: string,
-  body?: object,
-  headers: object = {},
-): Promise<Told> => {
-  try {
-    const response = await fetch(`${operator.url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${operator.token}`,
-        'user-agent': 'nexusmon-tests',
-        ...(body ? { 'content-type': 'application/json' } : {}),
-        ...headers,
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
-    });
-    const answered = (await response.json()) as Record<string, unknown>;
-    return { status: response.status, headers: response.headers, body: answered };
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const { code } = (error.cause ?? {}) as { code?: string };
-    if (code !== undefined && UNASKED.includes(code)) return 'unasked';
-    if (error instanceof TypeError || error.name === 'TimeoutError' || error instanceof SyntaxError) return 'unknown';
-    throw error;
-  }
-};
-
-/** What may be done to the stack; each heals what it has done. */
-type Fault = Readonly<{ name: string; strike: (log: OutsideLog, random: () => number) => Promise<void> }>;
-
-const signalled = (pid: number, signal: NodeJS.Signals): boolean => {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    // It has ended by our own hand a moment ago, and its successor is not known yet.
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
-    throw error;
-  }
-};
-const pidOf = async ({ product }: OutsideLog, name: string): Promise<number> => (await product.run()).pids[name] ?? 0;
-const kill = (name: string): Fault => ({
-  name: `kill ${name}`,
-  strike: async (log) => {
-    signalled(await pidOf(log, name), 'SIGKILL');
-  },
-});
-
-const FAULTS: readonly Fault[] = [
-  {
-    name: 'kill nats',
-    strike: async ({ nats }) => {
-      await nats.kill();
-      await nats.run();
-    },
-  },
-  {
-    name: 'pause nats',
-    strike: async ({ nats }, random) => {
-      signalled(nats.pid, 'SIGSTOP');
-      await pause(200 + random() * 1_500);
-      signalled(nats.pid, 'SIGCONT');
-    },
-  },
-  kill('standalone'),
-  {
-    name: 'pause standalone',
-    strike: async (log, random) => {
-      const pid = await pidOf(log, 'standalone');
-      if (!signalled(pid, 'SIGSTOP')) return;
-      await pause(100 + random() * 700);
-      signalled(pid, 'SIGCONT');
-    },
-  },
-  kill('postgres'),
-  { name: 'cut', strike: ({ line }) => Promise.resolve(line.sever()) },
-  {
-    name: 'lose acknowledgements',
-    strike: async ({ line }, random) => {
-      line.loseAcks(0.2, random);
-      await pause(800);
-      line.heal();
-    },
-  },
-  {
-    name: 'delay',
-    strike: async ({ line }, random) => {
-      line.delay(20 + random() * 200);
-      await pause(600);
-      line.heal();
-    },
-  },
-];
-
-/** How far the clients have come; undefined when they are done. */
-type Progress = () => number | undefined;
-
-/** Strikes again and again, each fault in turn, whenever the clients have got on since the last one. */
-const strikeOn = async (log: OutsideLog, progress: Progress, { n, random, figure }: Round): Promise<void> => {
-  const [apart, left]: [number, Fault[]] = [Math.min(250, Math.max(40, n / 20)), []];
-  let [strikes, next] = [0, apart];
-  for (let at = progress(); at !== undefined; at = progress()) {
-    await pause(20);
-    if (at < next) continue;
-    if (left.length === 0) left.push(...FAULTS);
-    const [fault] = left.splice(Math.floor(random() * left.length), 1);
-    await fault?.strike(log, random);
-    strikes += 1;
-    next = (progress() ?? at) + apart;
-  }
-  figure('faults', strikes);
-};
-
 const untilReady = async ({ product }: OutsideLog): Promise<void> => {
   const anyone = await product.anyone();
   await eventually(async () => {
@@ -167,109 +41,26 @@ const untilReady = async ({ product }: OutsideLog): Promise<void> => {
 };
 
 const CLIENTS = 32;
-const CLIENTS_PER_MISSION = 8;
-/** What each asks of a mission beside its creation; a mission has 32 operations, and never fewer than 24. */
-const ASKED_EACH = 3;
-const REASON = { reason: 'It is a drill.' };
-const LIKELY = ['read', 'read', 'run', 'run_with_key', 'approve', 'approve', 'deny', 'cancel'] as const;
 
-const PATHS: Readonly<Record<(typeof VERBS)[number], string>> = {
-  run: 'run',
-  run_with_key: 'run',
-  approve: 'approve',
-  deny: 'deny',
-  cancel: 'cancel',
-};
-
-/** What was said, in the words of the model; undefined for what has certainly done nothing, whatever it says. */
-const answerOf = (told: Told): string | null | undefined => {
-  if (told === 'unasked') return undefined;
-  if (told === 'unknown') return null;
-  const { status, body } = told;
-  if (status < 300 || status === 403) return String(status);
-  if (status === 429 || (status === 409 && body['code'] === 'request-in-flight')) return undefined;
-  if (status === 409) return `409 ${body['code'] === 'approval-settled' ? 'settled' : String(body['state'])}`;
-  if (status === 503 || status === 504) return null;
-  return `${status} ${JSON.stringify(body)}`;
-};
-
-/** The eight clients of one mission, and what they saw. */
-class Story {
-  readonly operations: Operation[] = [];
-  asked = 0;
-  private onAsked: () => void = () => undefined;
-
-  constructor(
-    readonly kind: Kind,
-    readonly name: string,
-    private readonly operator: Client,
-    private readonly random: () => number,
-  ) {}
-
-  async live(onAsked: () => void): Promise<void> {
-    this.onAsked = onAsked;
-    await Promise.all(Array.from({ length: CLIENTS_PER_MISSION }, () => this.client()));
-  }
-
-  get history(): History {
-    return { id: `${this.kind} ${this.name}`, initial: 'absent', operations: this.operations };
-  }
-
-  private async client(): Promise<void> {
-    const mission_id = await this.created();
-    for (let asked = 0; asked < ASKED_EACH;) {
-      await pause(this.random() * 15);
-      const op = pick(LIKELY, this.random);
-      const path = `${MISSIONS}/${mission_id}`;
-      const key = { 'x-operator-key': this.operator.operator_key };
-      const told =
-        op === 'read'
-          ? await this.tell(op, () => ask(this.operator, 'GET', path))
-          : await this.tell(op, () =>
-              ask(this.operator, 'POST', `${path}/${PATHS[op]}`, REASON, op === 'run' ? {} : key),
-            );
-      if (told === 'unasked') await pause(50);
-      else asked += 1;
+/** How often each event of a mission stands in the log, for those whose tag begins so. */
+const eventsOf = async ({ product }: OutsideLog, tag: string) => {
+  const found = new Map<string, { name: string; events: Record<string, number> }>();
+  for await (const commit of commitsOf(product.data_dir, await product.run()))
+    for (const { type, subject, data } of commit) {
+      const event = type.split('.').at(-2) ?? '';
+      const [name = ''] = event === 'MissionCreated' ? (data['tags'] as string[]) : [];
+      if (name.startsWith(tag) && !found.has(subject)) found.set(subject, { name, events: {} });
+      const events = found.get(subject)?.events;
+      if (events) events[event] = (events[event] ?? 0) + 1;
     }
-  }
-
-  /** All clients send the same request, and repeat it until they know what it made. */
-  private async created(): Promise<string> {
-    for (;;) {
-      const body = bodyOf(this.kind, this.name);
-      const told = await this.tell('create', () =>
-        ask(this.operator, 'POST', MISSIONS, body, { 'idempotency-key': this.name }),
-      );
-      if (typeof told === 'object' && told.status === 201) return String(told.body['mission_id']);
-      await pause(30 + this.random() * 60);
-    }
-  }
-
-  private async tell(op: string, question: () => Promise<Told>): Promise<Told> {
-    const called = performance.now();
-    const told = await question();
-    const returned = performance.now();
-    const answer = answerOf(told);
-    if (answer === undefined) return told;
-    this.asked += 1;
-    this.onAsked();
-    if (op === 'read' && typeof told === 'object' && told.status === 200) this.saw(told, called, returned);
-    else this.operations.push({ op, called, returned: answer === null ? Infinity : returned, answer });
-    // Every document says what the mission was at some moment of the request.
-    if (op !== 'read' && typeof told === 'object' && told.status < 300) this.saw(told, called, returned);
-    return told;
-  }
-
-  private saw({ body }: Said, called: number, returned: number): void {
-    this.operations.push({ op: 'read', called, returned, answer: String(body['status']) });
-  }
-}
+  return found;
+};
 
 describe('many clients', () => {
   const P4 = {
     promise: 'P4',
     title: 'commands on one mission are linearizable',
-    rounds: { test: 300, drill: 50_000 },
+    rounds: { test: 200, drill: 50_000 },
     minutes: { test: 5, drill: 60 },
     broken: [
       {
@@ -277,7 +68,7 @@ describe('many clients', () => {
         file: 'libs/mission/domain/dist/mission.js',
         find: `if (state.status === 'completed' || state.status === 'failed') return reject(illegalTransition(state));`,
         replace: '',
-        rounds: 250,
+        rounds: 150,
       },
     ],
   };
@@ -321,6 +112,123 @@ describe('many clients', () => {
       );
       round.figure('fewest_per_mission', Math.min(...stories.map((story) => story.asked)));
       round.figure('checked_by', 'missing' in porcupine ? 'own checker' : 'own checker and porcupine');
+    } finally {
+      await endOf(log);
+    }
+  });
+
+  const P7 = {
+    promise: 'P7',
+    title: 'a commit whose acknowledgement is lost is found, and done once',
+    rounds: { test: 200, drill: 20_000 },
+    minutes: { test: 5, drill: 30 },
+    broken: [
+      {
+        rule: 'what is not acknowledged is sent again without looking',
+        file: 'libs/platform/event-log/dist/append.js',
+        find: 'const found = await untilAnswered(()=>stream.next(subject, expected + 1), deadline_ms);',
+        replace: `headers.delete('Nats-Expected-Last-Subject-Sequence'); const found = undefined;`,
+        rounds: 100,
+      },
+    ],
+  };
+  drill(P7, async (round) => {
+    const log = await startOf(round.broken);
+    try {
+      const operator = await log.product.operator();
+      const tag = `p7-${round.seed}-`;
+      const lost_before = log.line.lost_acks;
+      const tries: Record<string, number> = {};
+      let commands = 0;
+      const give = async (command: Keyed, status: number): Promise<Record<string, unknown>> => {
+        commands += 1;
+        const said = await answered(operator, command, (why) => (tries[why] = (tries[why] ?? 0) + 1));
+        if (said.status !== status)
+          round.fail(`${command.path} ${command.key}: ${said.status} ${JSON.stringify(said.body)}`);
+        return said.body;
+      };
+      const wanted = new Map<string, { mission_id: string; verb: string }>();
+      log.line.loseAcks(0.2, round.random);
+      let begun = 0;
+      const client = async (): Promise<void> => {
+        for (let index = (begun += 1); index * 2 <= round.n; index = begun += 1) {
+          const name = `${tag}${index}`;
+          const { mission_id } = await give({ key: name, path: MISSIONS, body: bodyOf('held', name) }, 201);
+          const verb = round.random() < 0.5 ? 'run' : 'cancel';
+          wanted.set(name, { mission_id: String(mission_id), verb });
+          await give({ key: name, path: `${MISSIONS}/${String(mission_id)}/${verb}`, body: {} }, 200);
+        }
+      };
+      await Promise.all(Array.from({ length: 4 * CLIENTS }, client));
+      for (const { mission_id, verb } of wanted.values()) if (verb === 'run') await operator.until(mission_id, isEnded);
+      log.line.heal();
+
+      const found = await eventsOf(log, tag);
+      for (const [mission_id, { name, events }] of found) {
+        const { verb } = wanted.get(name) ?? {};
+        const once = verb === 'run' ? ['MissionQueued', 'TaskCompleted', 'MissionCompleted'] : ['MissionCancelled'];
+        const never = verb === 'run' ? ['MissionCancelled'] : ['MissionQueued'];
+        const right =
+          wanted.get(name)?.mission_id === mission_id &&
+          ['MissionCreated', ...once].every((event) => events[event] === 1) &&
+          never.every((event) => events[event] === undefined);
+        if (!right) round.fail(`${name} ${verb}: ${mission_id} ${JSON.stringify(events)}`);
+      }
+      if (found.size !== wanted.size) round.fail(`${wanted.size} missions were answered, ${found.size} are in the log`);
+      round.figure('commands', commands);
+      round.figure('lost_acknowledgements', log.line.lost_acks - lost_before);
+      round.figure('sent_again', JSON.stringify(tries));
+    } finally {
+      await endOf(log);
+    }
+  });
+
+  const P8 = {
+    promise: 'P8',
+    title: 'the same key and body are the same command, however often and whatever dies between',
+    rounds: { test: 40, drill: 2_000 },
+    minutes: { test: 5, drill: 30 },
+    broken: [
+      {
+        rule: 'commands that are not remembered',
+        file: 'libs/platform/event-log/dist/seen-commands.js',
+        find: `if (digest === undefined) return 'unseen';`,
+        replace: `return 'unseen';`,
+        rounds: 20,
+      },
+    ],
+  };
+  drill(P8, async (round) => {
+    const log = await startOf(round.broken);
+    try {
+      const operator = await log.product.operator();
+      const tag = `p8-${round.seed}-`;
+      const clerk = new Clerk(operator, round);
+      let [begun, ended]: [number, number | undefined] = [0, 0];
+      const client = async (): Promise<void> => {
+        for (let index = (begun += 1); index <= round.n; index = begun += 1) {
+          await clerk.story(pick(KINDS, round.random), `${tag}${index}`);
+          if (ended !== undefined) ended += 1;
+        }
+      };
+      const clients = Promise.all(Array.from({ length: 8 }, client)).finally(() => (ended = undefined));
+      const struck = strikeOn(log, () => ended, round, {
+        faults: [kill('standalone')],
+        apart: Math.max(15, round.n / 40),
+      });
+      await Promise.all([clients, struck]);
+      await untilReady(log);
+
+      const once = ['MissionCreated', 'MissionApproved', 'MissionQueued', 'MissionCancelled', 'MissionCompleted'];
+      const found = await eventsOf(log, tag);
+      for (const [mission_id, { name, events }] of found)
+        if (once.some((event) => (events[event] ?? 0) > 1) || clerk.missions.get(name) !== mission_id)
+          round.fail(`${name}: ${mission_id} ${JSON.stringify(events)}`);
+      if (found.size !== clerk.missions.size)
+        round.fail(`${clerk.missions.size} missions were answered, ${found.size} are in the log`);
+      round.figure('commands', clerk.commands);
+      round.figure('requests', clerk.requests);
+      round.figure('in_flight', clerk.in_flight);
     } finally {
       await endOf(log);
     }

@@ -18,18 +18,22 @@ export const bodyOf = (kind: Kind, goal: string) => ({
 
 /** In this order; nothing leads back. */
 const WORKING = ['queued', 'running', 'verifying', 'completed'] as const;
-const UNDER_WAY = ['queued', 'running', 'verifying'];
 
-/** `held_high` is a mission of rank A that has been approved and is still held; `denied` reads as cancelled too. */
+/** Two ways to be cancelled beside the plain one: by a denial, and after having been approved. */
+const CANCELLED = ['cancelled', 'denied', 'stopped'];
+
 const LIVES: Readonly<Record<Kind, readonly string[]>> = {
   plain: [...WORKING, 'cancelled'],
   held: ['accepted', ...WORKING, 'cancelled'],
-  high: ['awaiting_approval', ...WORKING, 'cancelled', 'denied'],
-  high_held: ['awaiting_approval', 'accepted', ...WORKING, 'cancelled', 'denied'],
+  high: ['awaiting_approval', ...WORKING, ...CANCELLED],
+  high_held: ['awaiting_approval', 'accepted', ...WORKING, ...CANCELLED],
 };
 
 /** As a document shows it. */
-const shown = (state: string): string => (state === 'denied' ? 'cancelled' : state);
+const shown = (state: string): string => (CANCELLED.includes(state) ? 'cancelled' : state);
+
+/** Of a mission at rank A. */
+const isApproved = (state: string): boolean => ['accepted', ...WORKING, 'stopped'].includes(state);
 
 /** What an operation may say in one state, and where that leads. */
 type Said = readonly (readonly [answer: string, to: string])[];
@@ -56,14 +60,15 @@ const saidTo = (op: string, kind: Kind, state: string): Said => {
     case 'approve':
       if (state === 'awaiting_approval')
         return [['200', kind === 'high_held' ? 'accepted' : 'queued'], ...stays(state, SETTLED)];
-      // What has been approved is approved once more by saying so again, while it has not ended.
-      return high && ['accepted', ...UNDER_WAY].includes(state) ? stays(state, '200') : refused(state);
+      // What has been ruled is ruled, and saying so again changes nothing; the same of a denial.
+      return high && isApproved(state) ? stays(state, '200') : refused(state);
     case 'deny':
       if (state === 'awaiting_approval') return [['200', 'denied'], ...stays(state, SETTLED)];
-      return state === 'denied' ? [...stays(state, '200'), ...refused(state)] : refused(state);
+      return state === 'denied' ? stays(state, '200') : refused(state);
     case 'cancel':
       if (state === 'completed') return refused(state);
-      return [['200', shown(state) === 'cancelled' ? state : 'cancelled']];
+      if (CANCELLED.includes(state)) return stays(state, '200');
+      return [['200', high && isApproved(state) ? 'stopped' : 'cancelled']];
     default:
       throw new Error(`no such operation: ${op}`);
   }

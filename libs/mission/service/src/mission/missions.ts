@@ -64,10 +64,14 @@ export class Missions {
     const refused = overCeiling(asked, state.plan.effective_rank);
     if (refused) return refused;
     if (state.status === 'awaiting_approval' && sovereign) return this.grantAndStart(state, verb, key_id);
-    if (state.status !== 'accepted')
-      return this.documents.replyOf(
-        await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } }),
-      );
+    const reused = sovereign ? refusedRepeat(await this.grantedBefore(state, verb)) : undefined;
+    if (reused) return reused;
+    if (state.status !== 'accepted') {
+      const outcome = await this.missions.ask(mission_id, asked, { type: 'RunMission', data: { sovereign } });
+      // Somebody has approved it meanwhile, and it is held: starting it goes through the gate.
+      const overtaken = outcome.kind === 'rejected' && outcome.rejection.code === 'verdict-required';
+      return overtaken ? this.run(verb) : this.documents.replyOf(outcome);
+    }
     const { plan, request } = state;
     const verdict = await this.judge(mission_id, plan, state.tasks, request.category);
     const approval_id = approvalIdOf(mission_id, plan.plan_digest);
@@ -84,20 +88,26 @@ export class Missions {
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     if (awaitedApprovals(state).length > 0) return this.grantAll(state, verb, { key_id });
-    const granted = state.approval?.status === 'granted' && !isTerminal(state);
-    return granted ? this.documents.reply(state, position, false) : illegal(state);
+    const before = await this.grantedBefore(state, verb);
+    const granted = before ? before.kind === 'done' : state.approval?.status === 'granted';
+    if (granted) return this.documents.reply(state, position, false);
+    return refusedRepeat(before) ?? illegal(state);
   }
 
   async deny({ asked, mission_id, reason = '' }: Verb): MissionReply {
-    const { state, key_id } = await this.missions.load(mission_id);
+    const { state, position, key_id } = await this.missions.load(mission_id);
     if (!exists(state)) return notFound;
     if (await this.isRepeat(mission_id, asked)) return this.doneBefore(mission_id, asked);
     const [awaited] = awaitedApprovals(state);
-    if (!awaited) return illegal(state);
-    const { approval_id } = awaited;
-    const denial = { asked: forApproval(asked, approval_id), approval_id, reason };
-    const reply = await this.ruled(state, key_id, () => this.governance.deny(denial));
-    return reply.kind === 'done' ? this.settle(reply.body, asked) : reply;
+    const denial = (approval_id: string) => ({ asked: forApproval(asked, approval_id), approval_id, reason });
+    if (awaited) {
+      const reply = await this.ruled(state, key_id, () => this.governance.deny(denial(awaited.approval_id)));
+      return reply.kind === 'done' ? this.settle(reply.body, asked) : reply;
+    }
+    const { approval } = state;
+    if (approval?.status !== 'refused' || approval.outcome !== 'denied') return illegal(state);
+    const before = isKeyed(asked.command_id) ? await this.governance.deny(denial(approval.approval_id)) : undefined;
+    return refusedRepeat(before) ?? this.documents.reply(state, position, false);
   }
 
   async cancel({ asked, mission_id, reason }: Verb): MissionReply {
@@ -197,12 +207,10 @@ export class Missions {
 
   /** `start`: the grants shall start the mission also where it is held. */
   private async grantAll(state: ExistingMission, verb: Verb, options: GrantOptions): MissionReply {
-    const { asked, mission_id, reason, sovereign } = verb;
+    const { asked, mission_id, sovereign } = verb;
     const { key_id, start = false } = options;
     for (const [index, { approval_id }] of awaitedApprovals(state).entries()) {
-      const always = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
-      const grant = reason === undefined ? always : { ...always, reason };
-      const reply = await this.ruled(state, key_id, () => this.governance.grant(grant));
+      const reply = await this.ruled(state, key_id, () => this.governance.grant(grantOf(verb, approval_id)));
       if (reply.kind !== 'done') return reply;
       if (start && state.held) await this.liftHold(mission_id, asked, sovereign);
       // The first of them stands for the request as a whole.
@@ -210,6 +218,16 @@ export class Missions {
       if (moved.kind !== 'done') return moved;
     }
     return this.get(mission_id);
+  }
+
+  /**
+   * What governance says to the same ruling again. The mission itself does not remember a command whose ruling a
+   * reactor has brought to it first; and what was said once under a key is true for good, also after its end.
+   */
+  private async grantedBefore(state: ExistingMission, verb: Verb): Promise<Reply<ApprovalDocument> | undefined> {
+    const { approval } = state;
+    if (!approval || approval.status === 'pending' || !isKeyed(verb.asked.command_id)) return undefined;
+    return this.governance.grant(grantOf(verb, approval.approval_id));
   }
 
   /** S3: a ruling on an approval that governance does not know yet comes after the request for it. */
@@ -279,6 +297,17 @@ const forApproval = (asked: Asked, approval_id: string): Asked => ({
   ...asked,
   command_id: keyedId('cmd', asked.command_id, approval_id),
 });
+
+const grantOf = ({ asked, reason, sovereign }: Verb, approval_id: string) => {
+  const always = { asked: forApproval(asked, approval_id), approval_id, shape: true, sovereign };
+  return reason === undefined ? always : { ...always, reason };
+};
+
+/** Why a repeat is not answered as the first: the key was another body's, or governance is away. */
+const refusedRepeat = (reply: Reply<ApprovalDocument> | undefined): Reply<never> | undefined => {
+  if (reply?.kind === 'unavailable') return reply;
+  return reply?.kind === 'refused' && reply.refusal.code === 'idempotency-key-reused' ? reply : undefined;
+};
 
 /** One approval per plan: asking again for the same plan is asking once. */
 const approvalIdOf = (mission_id: string, plan_digest: string) => keyedId('apr', mission_id, plan_digest);
