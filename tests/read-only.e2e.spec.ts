@@ -104,8 +104,19 @@ const expectNothingWritten = async (product: Product, client: Client, paths: rea
   expect(await lastSequence(product)).toBe(before);
 };
 
+/** One bit of what the store has of the first event of this name. */
+const flipIn = async (store: string, name: string): Promise<void> => {
+  const blocks = (await readdir(store, { recursive: true })).filter((path) => path.endsWith('.blk')).sort();
+  const path = join(store, blocks[0] ?? '');
+  const bytes = await readFile(path);
+  const at = bytes.indexOf(name);
+  expect(at).toBeGreaterThan(0);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await writeFile(path, bytes);
+};
+
 describe('a log that is not the one that the views have read', () => {
-  it('is read, not written, and said to be another: an older copy, then a new stream', async () => {
+  it('is read, not written, and said to be another: a rotten bit, an older copy, then a new stream', async () => {
     const data_dir = await newFolder();
     const copy = join(await newFolder(), 'nats');
     const store = join(data_dir, 'nats');
@@ -120,6 +131,15 @@ describe('a log that is not the one that the views have read', () => {
     const [approval] = await approvals();
     await first.stop();
     await cp(store, copy, { recursive: true });
+
+    await flipIn(store, 'MissionCreated');
+    const rotten = await start({ data_dir });
+    const is_rotten = /NEXUSMON_EVENTS_0 (has|ends|begins)|message \d+ of NEXUSMON_EVENTS_0/;
+    await expectReadOnly(rotten, is_rotten);
+    await expectNothingWritten(rotten, await operatorOf(rotten), ['/v1/engine/missions'], is_rotten);
+    await rotten.stop();
+    await rm(store, { recursive: true });
+    await cp(copy, store, { recursive: true });
 
     const second = await start({ data_dir });
     const { mission_id: lost } = await createMission(await operatorOf(second));

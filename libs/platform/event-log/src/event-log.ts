@@ -3,8 +3,8 @@
 // The one way to write: decide on the last state, append the decision's events as one message with an expectation, and
 // answer from the decision.
 //
-//   E1. Nothing is written before the start checks have passed, nor after a connection was lost until the log has been
-//       found as it was left.
+//   E1. Nothing is written before the start checks have passed and the log has been read from end to end, where
+//       somebody reads it, nor after a connection was lost until the log has been found as it was left.
 //   E2. A log that contradicts itself is read-only until a person has looked; reads go on.
 //   E3. A message that this connection may not publish is a mistake in the deployment: the process is told to end.
 
@@ -64,6 +64,13 @@ type Standing = Readonly<{ incarnation: string; last_sequence: number }>;
 const isRefusedAppend = (error: Error): boolean =>
   error instanceof PermissionViolationError && error.operation === 'publish' && error.subject.startsWith('evt.');
 
+const inTime = async (done: Promise<void> | undefined, deadline_ms: number, otherwise: string): Promise<void> => {
+  if (!done) return;
+  const left_ms = Math.max(0, deadline_ms - performance.now());
+  const is_done = done.then(() => true);
+  if (!(await Promise.race([is_done, pause(left_ms, false, { ref: false })]))) throw new LogUnavailable(otherwise);
+};
+
 export class EventLog {
   private readonly connection: NatsConnection;
   private readonly monitor: Monitor | undefined;
@@ -82,6 +89,8 @@ export class EventLog {
   /** From a lost connection until the log has been found again; how often it was lost meanwhile. */
   private lost: Promise<void> | undefined;
   private losses = 0;
+  /** Until what was there at the start has been read. */
+  private unread: Promise<void> | undefined;
   private watching = false;
 
   constructor(options: EventLogOptions) {
@@ -107,8 +116,12 @@ export class EventLog {
     };
   }
 
-  /** Reads everything back that a write relies on. Never throws for what it finds: `status` says it. */
-  async start(checkpoints: readonly Checkpoint[] = []): Promise<LogStatus> {
+  /**
+   * Reads everything back that a write relies on. Never throws for what it finds: `status` says it. `read` resolves
+   * when somebody has read the log and has called `refuseWrites` for what they found.
+   */
+  async start(checkpoints: readonly Checkpoint[] = [], read?: Promise<void>): Promise<LogStatus> {
+    this.unread = read?.finally(() => (this.unread = undefined));
     const deadline_ms = performance.now() + START_MS_MAX;
     const infos = await Promise.all(this.streams.map((stream) => untilAnswered(() => stream.info(), deadline_ms)));
     const count = this.streams.length;
@@ -239,12 +252,9 @@ export class EventLog {
   }
 
   private async writable(deadline_ms: number): Promise<void> {
-    if (this.lost) {
-      const left_ms = Math.max(0, deadline_ms - performance.now());
-      const found = this.lost.then(() => true);
-      if (!(await Promise.race([found, pause(left_ms, false, { ref: false })])))
-        throw new LogUnavailable('the connection was lost, and the log has not been found again');
-    }
+    await inTime(this.lost, deadline_ms, 'the connection was lost, and the log has not been found again');
+    if (this.reason === undefined)
+      await inTime(this.unread, deadline_ms, 'what is in the log is being read before anything is added');
     if (this.reason !== undefined) throw new LogReadOnly(this.reason);
     const stalled = await this.whyStalled();
     if (stalled !== undefined) throw new LogUnavailable(stalled);

@@ -18,6 +18,7 @@ export { EventStream, type StreamInfo } from './event-stream.js';
 export * from './ids.js';
 export * from './names.js';
 export * from './position.js';
+export { readStream } from './read-stream.js';
 export { Chain, scrub, type Scrubbed, type ScrubOptions } from './scrub.js';
 export { ERASED, keyIdOf, openText, SealBroken, sealText } from './sealing.js';
 export { eventStreamConfig, type Checkpoint, type Monitor } from './start-checks.js';

@@ -87,12 +87,17 @@ export class NatsServer {
     while (!(await isOpen(this.port)) || !(await isOpen(this.monitor_port))) await pause(5);
   }
 
-  async kill(): Promise<void> {
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (!this.child) return;
     const exited = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
+    this.child.kill(signal);
     await exited;
     this.child = undefined;
+  }
+
+  /** In order: it writes down what it knows of its files. */
+  terminate(): Promise<void> {
+    return this.kill('SIGTERM');
   }
 
   /** Everything that was stored is gone, as after a lost disk. */

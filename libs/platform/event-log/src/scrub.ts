@@ -7,11 +7,10 @@
 //       earlier has lost its end.
 //   B2. Every commit names the hash of its aggregate's previous commit; the first of an aggregate names none.
 //   B3. Memory is bounded: hashes of aggregates not met for long are forgotten and asked of the leader again.
-//   B4. It gives way: it holds the process for a moment at a time, and one that has much to do reads on slowly, but it
-//       does read on.
+//   B4. It gives way, unless somebody waits for it: it holds the process for a moment at a time, and one that has much
+//       to do reads on slowly, but it does read on.
 
-import { setTimeout as pause } from 'node:timers/promises';
-import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { RequestMux } from '@nexusmon/messaging';
 import { LRUCache } from 'lru-cache';
@@ -19,13 +18,17 @@ import { StoredCommit } from './commit.js';
 import { CommitUnreadable } from './errors.js';
 import { EventStream } from './event-stream.js';
 import { incarnationOf, type Place } from './position.js';
+import { readStream } from './read-stream.js';
 
 const HASHES_MAX = 50_000;
 const BUFFERED_MAX = 256;
+const BUFFERED_AT_ONCE_MAX = 2_000;
 /** What it takes of the processor at a time, and how long it leaves it to others then (B4): what is buffered follows
  * without a turn of the event loop, and was tens of milliseconds for whoever waited for an answer. */
 const SLICE_MS = 1;
 const BETWEEN_MS = 5;
+/** Where somebody waits for it, others get their turn and no more. */
+const SLICE_AT_ONCE_MS = 10;
 /** How often progress is told, and a quiet moment waited for (B4). */
 const STRIDE = 500;
 const PAUSE_MS = 20;
@@ -40,6 +43,8 @@ export type ScrubOptions = Readonly<{
   stream: Readonly<{ number: number; name: string }>;
   /** The first sequence to read; what lies before was scrubbed earlier. @default 1 */
   from?: number;
+  /** Does not give way: somebody waits for it (B4). */
+  at_once?: boolean;
   /** Ends the scrub where it is: it can go on from there. */
   signal?: AbortSignal;
   onProgress?: (reached: Place) => void;
@@ -55,7 +60,7 @@ export type Scrubbed = Readonly<{
 const FAULTS_MAX = 100;
 
 export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
-  const { connection, mux, stream, from = 1, signal, onProgress } = options;
+  const { connection, mux, stream, from = 1, at_once = false, signal, onProgress } = options;
   const leader = new EventStream(mux, stream.number, stream.name);
   const { created, state } = await leader.info();
   const incarnation = incarnationOf(stream.name, created);
@@ -66,34 +71,25 @@ export const scrub = async (options: ScrubOptions): Promise<Scrubbed> => {
   if (reached > state.last_seq) faults.push(`${stream.name} ends at ${state.last_seq} and has had ${reached} messages`);
   if (reached >= state.last_seq) return { reached, faults };
 
-  const consumer = await jetstream(connection).consumers.get(stream.name, {
-    deliver_policy: DeliverPolicy.StartSequence,
-    opt_start_seq: from,
-  });
-  const messages = await consumer.consume({ max_messages: BUFFERED_MAX });
-  const stop = () => messages.stop();
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    for await (const message of messages) {
-      const began = performance.now();
-      if (message.seq !== reached + 1) faults.push(`${stream.name} has no message ${reached + 1}`);
-      reached = message.seq;
-      const fault = await chain.follow(message);
-      if (fault !== undefined) faults.push(fault);
-      if (reached >= state.last_seq || faults.length >= FAULTS_MAX || signal?.aborted) break;
-      held_ms += performance.now() - began;
-      if (held_ms >= SLICE_MS) {
-        await pause(BETWEEN_MS);
-        held_ms = 0;
-      }
-      if (reached % STRIDE !== 0) continue;
-      onProgress?.({ incarnation, sequence: reached, index: 0 });
-      await untilQuiet(signal);
+  const buffered_max = at_once ? BUFFERED_AT_ONCE_MAX : BUFFERED_MAX;
+  for await (const message of readStream({ connection, leader, from, to: state.last_seq, buffered_max, signal })) {
+    const began = performance.now();
+    if (message.seq !== reached + 1) faults.push(`${stream.name} has no message ${reached + 1}`);
+    reached = message.seq;
+    const fault = await chain.follow(message);
+    if (fault !== undefined) faults.push(fault);
+    if (faults.length >= FAULTS_MAX) break;
+    held_ms += performance.now() - began;
+    if (held_ms >= (at_once ? SLICE_AT_ONCE_MS : SLICE_MS)) {
+      await (at_once ? turn() : pause(BETWEEN_MS));
+      held_ms = 0;
     }
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    messages.stop();
+    if (reached % STRIDE !== 0) continue;
+    onProgress?.({ incarnation, sequence: reached, index: 0 });
+    if (!at_once) await untilQuiet(signal);
   }
+  const ended = reached >= state.last_seq || faults.length >= FAULTS_MAX || signal?.aborted;
+  if (!ended) faults.push(`${stream.name} has no message ${reached + 1}`);
   onProgress?.({ incarnation, sequence: reached, index: 0 });
   return { reached, faults };
 };

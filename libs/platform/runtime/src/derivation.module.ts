@@ -1,7 +1,7 @@
 // Derivation module: the one feed of a process and all that hangs on it. Only in a process with a context that derives:
 // a runner needs no right to read the log.
 //
-//   V1. The log is written only after every checkpoint of this process was found in it.
+//   V1. The log is written only after every checkpoint of this process was found in it, and after all of it was read.
 //   V2. Commits flow only after every projection and reactor has joined, each from its own place.
 //   V3. What reads the log and finds it damaged makes it read-only for all who write it from this process.
 
@@ -18,7 +18,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { LogFeed, Projections } from '@nexusmon/projections';
 import { Logger } from '@nexusmon/telemetry';
 import { Health } from './health.js';
-import { LogScrub } from './log-scrub.js';
+import { LogScrub, type ScrubState } from './log-scrub.js';
 import { DECIDING, ProcessRegistry } from './registry.js';
 
 /** What a process has written and not read back is looked at this often. */
@@ -28,6 +28,9 @@ const SCRUB_GOES_ON_AFTER_MS = 60_000;
 abstract class ReaderNats {
   abstract readonly connection: NatsConnection;
 }
+
+const reading = (scrub: ScrubState): string | undefined =>
+  scrub.state === 'waiting' || scrub.state === 'reading' ? 'the log is being read' : undefined;
 
 @Injectable()
 class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -53,21 +56,22 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
   async onApplicationBootstrap(): Promise<void> {
     this.registry.projections = this.projections;
     const checkpoints = await this.projections.join();
+    const here = new Set(this.registry.deciders.map(({ context }) => context));
+    const writes_all = DECIDING.every((context) => here.has(context));
+    const read = this.scrub.start(writes_all ? { go_on_after_ms: SCRUB_GOES_ON_AFTER_MS } : {});
     for (const { context, log } of this.registry.deciders) {
-      const status = await log.start(checkpoints);
+      const status = await log.start(checkpoints, read);
       if (!status.writable) this.log.error({ msg: 'the log is read-only', context, reason: status.reason });
     }
     this.feed.onDamage((reason) => this.refuseWrites(reason));
     this.health.addStartProbe('projections', () => (this.projections.caughtUp() ? undefined : 'catching up'));
+    this.health.addStartProbe('scrub', () => reading(this.scrub.state));
     this.health.addProbe('log', () => this.feed.fault);
     this.health.addDetail('projections', () => this.projections.health());
     this.health.addDetail('reactors', () => this.projections.reactorHealth());
     this.health.addDetail('position', () => this.feed.position());
     this.health.addDetail('scrub', () => this.scrub.state);
-    const here = new Set(this.registry.deciders.map(({ context }) => context));
-    const writes_all = DECIDING.every((context) => here.has(context));
     this.projections.start({ writes_all });
-    this.scrub.start(writes_all ? { go_on_after_ms: SCRUB_GOES_ON_AFTER_MS } : {});
   }
 
   /** V3 */

@@ -23,8 +23,8 @@ it('a log with a message that is no commit of ours becomes read-only, with the r
     const damages: string[] = [];
     const mux = new RequestMux(connection, inboxPrefixOf(user));
     const onDamage = (reason: string) => damages.push(reason);
-    const scrub = new LogScrub({ connection, mux, streams, log, onDamage, begin_after_ms: 0 });
-    scrub.start(options);
+    const scrub = new LogScrub({ connection, mux, streams, log, onDamage });
+    void scrub.start(options);
     const reaches = async (state: string) => {
       while (scrub.state.state !== state) await pause(5);
       return damages;

@@ -7,15 +7,16 @@
 //       refused, and never taken for places in this one.
 
 import { createHash } from 'node:crypto';
-import { DeliverPolicy, jetstream, jetstreamManager, type JsMsg } from '@nats-io/jetstream';
+import { jetstreamManager, type JsMsg } from '@nats-io/jetstream';
 import { headers as newHeaders, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
-import { Chain, EventStream, incarnationOf, streamName } from '@nexusmon/event-log';
+import { Chain, EventStream, incarnationOf, readStream, streamName } from '@nexusmon/event-log';
 import { RequestMux } from '@nexusmon/messaging';
 import { linesOf, logFile, PartWriter, type StreamPart } from './backup-folder.js';
 import { StartFault } from './fault.js';
 
 const INBOX = '_INBOX_admin';
 const IN_FLIGHT_MAX = 128;
+const BUFFERED_MAX = 1_000;
 const APPEND_TIMEOUT_MS = 30_000;
 const TOLD_EVERY = 500;
 
@@ -45,21 +46,6 @@ const kept = (message: JsMsg): KeptMessage => ({
 const contentOf = ({ sequence, subject, headers, data }: KeptMessage): string =>
   JSON.stringify([sequence, subject, headers, data]);
 
-/** Every message up to the sequence that is last now. */
-async function* messagesOf(connection: NatsConnection, name: string, last_sequence: number): AsyncGenerator<JsMsg> {
-  if (last_sequence === 0) return;
-  const consumer = await jetstream(connection).consumers.get(name, { deliver_policy: DeliverPolicy.All });
-  const messages = await consumer.consume({ max_messages: IN_FLIGHT_MAX * 2 });
-  try {
-    for await (const message of messages) {
-      yield message;
-      if (message.seq >= last_sequence) return;
-    }
-  } finally {
-    messages.stop();
-  }
-}
-
 const keepStream = async (
   connection: NatsConnection,
   mux: RequestMux,
@@ -74,7 +60,8 @@ const keepStream = async (
   const content = createHash('sha256');
   const part = new PartWriter(folder, logFile(name));
   let reached = 0;
-  for await (const message of messagesOf(connection, name, state.last_seq)) {
+  const reading = { connection, leader, from: 1, to: state.last_seq, buffered_max: BUFFERED_MAX };
+  for await (const message of readStream(reading)) {
     const fault = message.seq === reached + 1 ? await chain.follow(message) : `${name} has no message ${reached + 1}`;
     if (fault !== undefined)
       throw new StartFault(`the log is damaged, and a backup of it would be no backup: ${fault}`);
@@ -138,7 +125,8 @@ const putBackStream = async (
   }
   await Promise.all(under_way);
   const content = createHash('sha256');
-  for await (const message of messagesOf(connection, name, last_sequence)) content.update(contentOf(kept(message)));
+  const reading = { connection, leader: stream, from: 1, to: last_sequence, buffered_max: BUFFERED_MAX };
+  for await (const message of readStream(reading)) content.update(contentOf(kept(message)));
   if (content.digest('hex') !== content_sha256)
     throw new StartFault(`${name} is not what was put back: the store has changed it`);
   return incarnationOf(name, created);

@@ -89,12 +89,15 @@ export const reachable = (host: string): string => {
 type Standing = Readonly<{
   status: string;
   reason?: string;
-  details?: Readonly<{ projections?: Readonly<Record<string, Readonly<{ position?: string }>>> }>;
+  details?: Readonly<{
+    projections?: Readonly<Record<string, Readonly<{ position?: string }>>>;
+    scrub?: Readonly<{ stream?: number; reached?: number }>;
+  }>;
 }>;
 
 /** How far it has come with what was there when it started. */
 const progressOf = ({ details }: Standing): string =>
-  JSON.stringify(Object.values(details?.projections ?? {}).map(({ position }) => position));
+  JSON.stringify([details?.scrub, ...Object.values(details?.projections ?? {}).map(({ position }) => position)]);
 
 const UP = ['ok', 'read_only', 'degraded'];
 
