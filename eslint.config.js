@@ -15,7 +15,7 @@ const SPECS = ['**/*.spec.ts', 'tests/**/*.ts'];
 const NODE_GLOBALS = [
   ...['AbortController', 'AbortSignal', 'Buffer', 'TextDecoder', 'TextEncoder', 'URL', 'URLSearchParams', 'console'],
   ...['clearInterval', 'clearTimeout', 'fetch', 'globalThis', 'performance', 'process', 'queueMicrotask'],
-  ...['setImmediate', 'setInterval', 'setTimeout', 'structuredClone', 'Response', 'Request', 'Headers'],
+  ...['setImmediate', 'setInterval', 'setTimeout', 'structuredClone', 'Response', 'Request', 'Headers', 'WebSocket'],
 ];
 
 const IMPURE_GLOBALS = [

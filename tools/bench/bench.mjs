@@ -2,11 +2,13 @@ import { benchLog } from './log.mjs';
 import { inFlight, mission, plan, quantile } from './measure.mjs';
 import { comparePeers } from './peers.mjs';
 import { Product } from './product.mjs';
+import { profile } from './profile.mjs';
 import { uploads } from './upload.mjs';
 import { gets, reads, rebuild, seed } from './volume.mjs';
 
 const IN_FLIGHT = 64;
 const MIB_COUNT = 10_000;
+const PROFILED = 1_500;
 /** Nobody has asked for anything for this long. */
 const IDLE_MS = 30_000;
 
@@ -87,6 +89,7 @@ export const runBench = async (options) => {
   try {
     if (kept === undefined) row('first start of a new data folder (installed, built)', product.start_ms / 1_000, 's');
     if (wants('missions')) await missions(product, count, row);
+    if (options.includes('--profile')) await profile(product, Math.min(count, PROFILED), row);
     if (wants('upload')) await uploads(product, row);
     if (wants('reads')) await visibility(product, row);
     if (wants('memory')) await memory(product, wants('missions') ? count + 800 : 0, row);
