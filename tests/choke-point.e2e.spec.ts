@@ -10,7 +10,7 @@ import '@nexusmon/evolution-service';
 import '@nexusmon/governance-service';
 import '@nexusmon/mission-service';
 import '@nexusmon/vault-service';
-import { keyedId, newId } from '@nexusmon/event-log';
+import { canonical, keyedId, newId } from '@nexusmon/event-log';
 import { registeredSubjects } from '@nexusmon/messaging';
 import type { MissionDocument } from '@nexusmon/mission-contract';
 import { eventually, Product, type Client } from './support/product.js';
@@ -259,9 +259,11 @@ describe('without a grant', () => {
 
   describe('governance gives the mission service no permit', () => {
     const manifest = { worker_version: '1.0.0', worker_digest: DIGEST };
-    const ask = async (mission: MissionDocument, changed: object, verdict?: object) => {
+    type Signed = { claims: object; signature: string };
+    const shown = (signed?: Signed) => signed && { text: canonical(signed.claims), signature: signed.signature };
+    const ask = async (mission: MissionDocument, changed: object, verdict?: Signed) => {
       const { mission_id, plan_digest } = mission;
-      type Events = { data: { type: string; data: { verdict: { claims: object; signature: string } } }[] };
+      type Events = { data: { type: string; data: { verdict: Signed } }[] };
       const { body } = await operator.get<Events>(`/v1/engine/missions/${mission_id}/events`);
       const gated = body.data.find(({ type }) => type.includes('.MissionGated.'));
       const request = {
@@ -275,7 +277,7 @@ describe('without a grant', () => {
           rank: 'E',
           ...changed,
         },
-        verdict: verdict ?? gated?.data.verdict,
+        verdict: shown(verdict ?? gated?.data.verdict),
         plan_digest,
         task_gate: false,
         derived_input: false,
@@ -298,6 +300,17 @@ describe('without a grant', () => {
       const own = { claims: forged, signature: 'A'.repeat(86) };
       expect(await ask(mission, {}, own)).toMatchObject({ kind: 'refused', code: 'verdict-forged' });
       expect(await ask(mission, { mission_id: other.mission_id })).toMatchObject({ code: 'verdict-mismatch' });
+    });
+
+    it('on a permit of its own in the place of a verdict', async () => {
+      const { body: mission } = await operator.post<MissionDocument>('/v1/engine/missions', { goal: 'Say it', plan });
+      await operator.until(mission.mission_id, ({ status }) => status === 'completed');
+      type Events = { data: { type: string; data: { permit: Signed } }[] };
+      const { body } = await operator.get<Events>(`/v1/engine/missions/${mission.mission_id}/events`);
+      const claimed = body.data.find(({ type }) => type.includes('.TaskClaimed.'));
+      expect(claimed?.data.permit.signature).toBeDefined();
+      expect(await ask(mission, {}, claimed?.data.permit)).toMatchObject({ code: 'verdict-forged' });
+      expect(await ask(mission, {})).toMatchObject({ kind: 'permitted' });
     });
   });
 

@@ -25,6 +25,10 @@ export const verdictClaims = z.strictObject({
 export const verdict = z.strictObject({ claims: verdictClaims, signature: z.string() });
 export type Verdict = z.infer<typeof verdict>;
 
+/** A verdict word for word, as the text that was signed: the canonical JSON of its claims. */
+export const verdictText = z.strictObject({ text: z.string(), signature: z.string() });
+export type VerdictText = z.infer<typeof verdictText>;
+
 /** Questions of many missions travel together: each names the trace that its answer belongs to. */
 const traceparent = z.string().optional();
 
@@ -42,7 +46,7 @@ export type JudgeRequest = z.infer<typeof judgeRequest>;
 export const permitRequest = z.strictObject({
   effect,
   /** Governance's own word on the mission: what rank it is of is read there, not in the effect. */
-  verdict,
+  verdict: verdictText,
   plan_digest: digest,
   /** The approval of the mission, where it has one. */
   approval_id: approval_id.optional(),

@@ -5,16 +5,26 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '@nexusmon/config';
 import { canonical, sha256Hex } from '@nexusmon/event-log';
 import { secondsAfter } from '@nexusmon/kernel';
-import type { JudgeRequest, PermitAnswer, PermitRequest, Verdict } from '@nexusmon/governance-contract';
+import {
+  verdictClaims,
+  type JudgeRequest,
+  type PermitAnswer,
+  type PermitRequest,
+  type Verdict,
+  type VerdictText,
+} from '@nexusmon/governance-contract';
 import { FIRST_POLICY, judge, permitRuling, type Approval, type Policy } from '@nexusmon/governance-domain';
 import { RANKS, type Rank } from '@nexusmon/shared-contract';
 import { builtinContracts, reachesOut, type Effect, type PermitClaims } from '@nexusmon/worker-contract';
+import { LRUCache } from 'lru-cache';
 import { Approvals } from '../approval/approvals.js';
 import { Signer } from './signer.js';
 
 const PERMIT_SECONDS = 60;
 /** Rises with every HALT; there is no way to HALT yet, so every permit is of the first epoch. */
 const HALT_EPOCH = 0;
+/** A verdict comes back with each task of its mission: so many of those in motion are read once. */
+const VERDICTS_KEPT = 512;
 
 type VerdictClaims = Verdict['claims'];
 /** An answer that is still to be signed, or one that needs no signature. */
@@ -32,6 +42,10 @@ const approvable = ({ attempt: _, ...effect }: Effect) => sha256Hex(canonical(ef
 export class Gate {
   /** The first policy, with the hosts that this installation lists. */
   private readonly policy: Policy;
+  /** By signature. Whatever differs in one character is looked at anew. */
+  private readonly verdicts = new LRUCache<string, Readonly<{ text: string; claims: VerdictClaims }>>({
+    max: VERDICTS_KEPT,
+  });
 
   constructor(
     private readonly approvals: Approvals,
@@ -104,9 +118,8 @@ export class Gate {
 
   /** Why a request cannot be what it says. Nothing in it is believed that governance has not said or cannot look up. */
   private doubtOf({ effect, plan_digest, verdict }: PermitRequest): { code: string; detail: string } | undefined {
-    const { claims } = verdict;
-    if (!this.signer.isOurs(verdict))
-      return { code: 'verdict-forged', detail: 'the verdict is not signed by governance' };
+    const claims = this.ownVerdict(verdict);
+    if (!claims) return { code: 'verdict-forged', detail: 'the verdict is not signed by governance' };
     if (claims.mission_id !== effect.mission_id || claims.plan_digest !== plan_digest)
       return { code: 'verdict-mismatch', detail: 'the verdict is on another mission or plan' };
     if (claims.outcome === 'blocked') return { code: 'blocked', detail: `blocked by ${claims.decisive_rule}` };
@@ -117,6 +130,17 @@ export class Gate {
     if (effect.egress.length > 0 && !reachesOut(effect.worker))
       return { code: 'egress-not-allowed', detail: `${effect.worker} is given no way out` };
     return undefined;
+  }
+
+  /** What governance has said of a mission; undefined for what it has not said, or not of a mission. */
+  private ownVerdict({ text, signature }: VerdictText): VerdictClaims | undefined {
+    const known = this.verdicts.get(signature);
+    if (known?.text === text) return known.claims;
+    if (!this.signer.isOurs(text, signature)) return undefined;
+    // Permits are signed with the same key.
+    const { data: claims } = verdictClaims.safeParse(JSON.parse(text));
+    if (claims) this.verdicts.set(signature, { text, claims });
+    return claims;
   }
 
   /** The approvals as the log has them: a grant is never believed from the request. */

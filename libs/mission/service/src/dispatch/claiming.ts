@@ -7,7 +7,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '@nexusmon/config';
 import { canonical, keyedId, sha256Hex, type Identified } from '@nexusmon/event-log';
 import { secondsAfter, type Json } from '@nexusmon/kernel';
-import type { PermitAnswer, Verdict } from '@nexusmon/governance-contract';
+import type { PermitAnswer, VerdictText } from '@nexusmon/governance-contract';
 import {
   rankOfTask,
   references,
@@ -138,9 +138,9 @@ export class Claiming {
   }
 }
 
-const signedVerdict = ({ request, verdict, verdict_signature }: ExistingMission): Verdict => {
+const signedVerdict = ({ request, verdict, verdict_signature }: ExistingMission): VerdictText => {
   if (!verdict || verdict_signature === undefined) throw new Error(`${request.mission_id} runs and was never judged`);
-  return { claims: verdict, signature: verdict_signature };
+  return { text: canonical(verdict), signature: verdict_signature };
 };
 
 const effectOf = (
