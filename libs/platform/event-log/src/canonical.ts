@@ -120,8 +120,10 @@ const orderedFields = (fields: Readonly<Record<string, unknown>>, depth: number)
     if ((first >= ZERO && first <= NINE) || name === '__proto__') return IRREGULAR;
     in_order &&= index === 0 || (names[index - 1] ?? '') < name;
   }
+  if (!in_order) inOrder(names);
   let copy: Record<string, unknown> | undefined = in_order ? undefined : {};
-  for (const [index, name] of (in_order ? names : inOrder(names)).entries()) {
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] ?? '';
     const given = fields[name];
     if (given === undefined) continue;
     const field = ordered(given, depth);

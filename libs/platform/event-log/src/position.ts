@@ -20,13 +20,15 @@ const PART = /^(0|[1-9][0-9]{0,2})\.([0-9a-f]{12})\.(0|[1-9][0-9]{0,15})\.(0|[1-
 export const incarnationOf = (name: string, created: string): string =>
   sha256Hex(`${created}\n${name}`).slice(0, INCARNATION_DIGITS);
 
+/** One place of one stream. */
+export const positionOf = (stream: number, { incarnation, sequence, index }: Place): Position =>
+  `${stream}.${incarnation}.${sequence}.${index}`;
+
 export const encodePosition = (vector: PositionVector): Position =>
   [...vector]
     .sort(([a], [b]) => a - b)
-    .map(([stream, { incarnation, sequence, index }]) => `${stream}.${incarnation}.${sequence}.${index}`)
+    .map(([stream, place]) => positionOf(stream, place))
     .join('~');
-
-export const positionOf = (stream: number, place: Place): Position => encodePosition(new Map([[stream, place]]));
 
 /** Undefined for text that is not a position. */
 export const decodePosition = (text: string): PositionVector | undefined => {

@@ -53,6 +53,7 @@ export class Offer {
 
   /** Resolves when there is work to hand over or somebody closed the offer, at the latest after `wait_ms`. */
   async over(wait_ms: number): Promise<readonly Assignment[]> {
+    if (this.closed && this.reserved === 0) return this.assignments;
     const timer = setTimeout(() => this.close(), wait_ms);
     await this.finished.promise;
     clearTimeout(timer);

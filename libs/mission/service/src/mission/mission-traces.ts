@@ -11,7 +11,8 @@ import { LRUCache } from 'lru-cache';
 import { MISSION_VIEW } from './mission.projection.js';
 
 const KEPT_MAX = 20_000;
-const TRACE_ID = /^[0-9a-f]{2}-([0-9a-f]{32})-/;
+/** In a traceparent. */
+const TRACE_ID_AT = '00-'.length;
 
 @Injectable()
 export class MissionTraces {
@@ -28,7 +29,8 @@ export class MissionTraces {
   /** Runs `work` in the mission's trace: as a part of what is going on where that is in it already. */
   async within<Result>(mission_id: string, work: () => Promise<Result>): Promise<Result> {
     const trace = this.known.get(mission_id) ?? (await this.read(mission_id));
-    if (trace === undefined || presentTrace()?.trace_id === TRACE_ID.exec(trace)?.[1]) return work();
+    const present = presentTrace();
+    if (trace === undefined || (present && trace.startsWith(present.trace_id, TRACE_ID_AT))) return work();
     return withTraceparent(trace, work);
   }
 
