@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe } from '@jest/globals';
 import { newId, type Identified } from '@nexusmon/event-log';
 import { append, untilAnswered, type Proposal } from '../../libs/platform/event-log/src/append.js';
 import { writeHeaders } from '../../libs/platform/event-log/src/commit.js';
-import { CommitTooLarge, LogUnavailable } from '../../libs/platform/event-log/src/errors.js';
+import { CommitTooLarge, LogReadOnly, LogUnavailable } from '../../libs/platform/event-log/src/errors.js';
 import { EventStream } from '../../libs/platform/event-log/src/event-stream.js';
 import {
   add,
@@ -179,5 +179,41 @@ describe('a decision of several events', () => {
     }
     figure('decisions', decisions.size);
     for (const [name, count] of Object.entries(counts)) figure(name, count);
+  });
+});
+
+describe('a log that may lose what it has acknowledged', () => {
+  type Unsafe = Readonly<{ name: string; sync?: '2m'; stream?: object; silent?: boolean; reason: RegExp }>;
+  const UNSAFE: readonly Unsafe[] = [
+    { name: 'synced every two minutes', sync: '2m', reason: /sync_interval must be always/ },
+    { name: 'kept in memory', stream: { storage: 'memory' }, reason: /has storage "memory"/ },
+    { name: 'acknowledged before it is written', stream: { persist_mode: 'async' }, reason: /persist_mode "async"/ },
+    { name: 'on a server that does not say', silent: true, reason: /nobody can say whether it syncs/ },
+  ];
+
+  const P3 = {
+    promise: 'P3',
+    title: 'is not written, and says why',
+    rounds: { test: UNSAFE.length, drill: UNSAFE.length },
+    minutes: { test: 2, drill: 2 },
+  };
+  drill(P3, async ({ n, fail, figure }) => {
+    const refused: string[] = [];
+    for (const { name, sync, stream = {}, silent, reason } of UNSAFE.slice(0, n)) {
+      const unsafe = await NatsServer.start(sync);
+      await createStream(unsafe, stream);
+      const { log, close } = await openLog(unsafe, silent ? { monitor: undefined } : {});
+      const status = await log.start();
+      const told = status.writable ? 'it is written' : status.reason;
+      const written = await log.execute(tally, newId('tly'), add(1)).then(
+        () => true,
+        (error: unknown) => !(error instanceof LogReadOnly),
+      );
+      if (written || !reason.test(told)) fail(`${name}: ${told}`);
+      else refused.push(name);
+      await close();
+      await unsafe.stop();
+    }
+    figure('refused', refused.join(', '));
   });
 });

@@ -7,7 +7,9 @@ import type { OutsideLog } from './outside-log.js';
 /** What may be done to the stack; each heals what it has done. */
 type Fault = Readonly<{ name: string; strike: (log: OutsideLog, random: () => number) => Promise<void> }>;
 
-const signalled = (pid: number, signal: NodeJS.Signals): boolean => {
+/** False where it has ended, or is just being started and has no number yet. */
+export const signalled = (pid: number | undefined, signal: NodeJS.Signals): boolean => {
+  if (pid === undefined) return false;
   try {
     return process.kill(pid, signal);
   } catch (error) {
@@ -16,7 +18,8 @@ const signalled = (pid: number, signal: NodeJS.Signals): boolean => {
     throw error;
   }
 };
-const pidOf = async ({ product }: OutsideLog, name: string): Promise<number> => (await product.run()).pids[name] ?? 0;
+const pidOf = async ({ product }: OutsideLog, name: string): Promise<number | undefined> =>
+  (await product.run()).pids[name];
 export const kill = (name: string): Fault => ({
   name: `kill ${name}`,
   strike: async (log) => {

@@ -40,6 +40,7 @@ describe('a log', () => {
 
   it.each([
     ['memory storage', { storage: 'memory' }, 'storage'],
+    ['acknowledgements before the disk has it', { persist_mode: 'async' }, 'persist_mode'],
     ['deletion', { deny_delete: false }, 'deny_delete'],
     ['purge', { deny_purge: false }, 'deny_purge'],
     ['direct reads', { allow_direct: true }, 'allow_direct'],

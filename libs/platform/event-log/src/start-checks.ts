@@ -70,6 +70,9 @@ export const configFaults = ({ config }: StreamInfo, number: number, count: numb
     faults.push(
       `${name} has subjects ${JSON.stringify(subjects)}, which are not those of stream ${number} of ${count}`,
     );
+  const persisted = config['persist_mode'] ?? 'default';
+  if (persisted !== 'default')
+    faults.push(`${name} has persist_mode ${JSON.stringify(persisted)} instead of "default"`);
   for (const field of ['mirror', 'sources', 'republish', 'subject_transform'])
     if (config[field] !== undefined && config[field] !== null) faults.push(`${name} has ${field}`);
   return faults;
