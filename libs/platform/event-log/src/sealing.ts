@@ -53,7 +53,10 @@ export const openText = (sealed: string, key: KeyObject, context: string): strin
   try {
     const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES));
     decipher.setAAD(Buffer.from(`${key_id}\n${context}`)).setAuthTag(bytes.subarray(-TAG_BYTES));
-    return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+    // As bytes: text would be put together by a decoder of its own for each value, which costs half as much again.
+    const opened = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES));
+    decipher.final();
+    return opened.toString('utf8');
   } catch (cause) {
     throw new SealBroken(`a value sealed under ${key_id} does not open for ${JSON.stringify(context)}`, { cause });
   }

@@ -48,6 +48,11 @@ export class FeedCommit extends Commit {
     }
   }
 
+  /** Whether these letters and digits stand anywhere in it: canonical text has no other way to write them. */
+  mentions(word: string): boolean {
+    return Buffer.from(this.raw.buffer, this.raw.byteOffset, this.raw.byteLength).includes(word, 0, 'latin1');
+  }
+
   /** What its events are called, without opening them. */
   get names(): readonly string[] {
     this.named ??= this.stored.map(({ type }) => {
@@ -109,16 +114,24 @@ export class OwnCommit extends FeedCommit {
 export class Interest {
   private readonly kinds: ReadonlySet<string>;
   private readonly wanted: ReadonlySet<string> | undefined;
+  private readonly wanted_names: readonly string[] | undefined;
 
   constructor(reads: readonly Readable[], events: readonly string[] | undefined) {
     this.kinds = new Set(reads.map(({ context, name }) => `${context}.${name}`));
     this.wanted = events && new Set(events);
+    this.wanted_names = events;
   }
 
   has(commit: FeedCommit): boolean {
     const { wanted } = this;
     if (!this.kinds.has(commit.kind)) return false;
     return wanted === undefined || commit.names.some((name) => wanted.has(name));
+  }
+
+  /** False where nothing of it is wanted, told without parsing it where the names alone say so. */
+  mayHave(commit: FeedCommit): boolean {
+    const { wanted_names } = this;
+    return this.kinds.has(commit.kind) && (!wanted_names || wanted_names.some((name) => commit.mentions(name)));
   }
 
   /** The wanted events of a commit; others are not opened. */

@@ -211,6 +211,13 @@ export class LogFeed implements Feed {
     for await (const message of this.reader.read(standing, from, signal)) yield this.decode(message, standing);
   }
 
+  /** Fetches the keys of commits that are about to be opened together: asking for each would take most of the time. */
+  async fetchKeys(commits: readonly FeedCommit[]): Promise<void> {
+    const keyring = this.requireKeyring();
+    const key_ids = new Set(commits.flatMap(({ key_id }) => key_id ?? []));
+    await Promise.all([...key_ids].flatMap((key_id) => (keyring.peek(key_id) ? [] : keyring.get(key_id))));
+  }
+
   private sequencesOf(from: TailStart): ReadonlyMap<number, number> | undefined {
     if (from === 'start') return new Map();
     if (from === 'now') return new Map(this.standings.map(({ number }) => [number, this.dispatchedOf(number)]));
@@ -312,9 +319,13 @@ export class LogFeed implements Feed {
   }
 
   private feedingOf(stream: StreamIdentity): Feeding {
-    if (!this.keyring) throw new Error('the feed was started before it was given keys');
     const unreadable = (error: CommitUnreadable) => this.tellDamage(error.message);
-    return { catalogues: this.catalogues, keyring: this.keyring, stream, unreadable };
+    return { catalogues: this.catalogues, keyring: this.requireKeyring(), stream, unreadable };
+  }
+
+  private requireKeyring(): Keyring {
+    if (!this.keyring) throw new Error('the feed was started before it was given keys');
+    return this.keyring;
   }
 
   private async watch(): Promise<void> {

@@ -2,10 +2,10 @@
 //
 //   B1. The one in force is changed by nothing but the swap, which moves its tables and its checkpoint in one
 //       transaction. Whatever ends before that leaves it as it was; what is left over is dropped by the next rebuild.
-//   B2. Both digests are of one position: while nobody can move the checkpoint the shadow reads up to it; a snapshot
-//       of that moment is hashed afterwards, while both go on.
-//   B3. Readers wait for the swap alone, and for less than `LOCK_MS` at a time; writers also while the last commits are
-//       read. Tables are locked before the checkpoint, as a batch does.
+//   B2. Both digests are of one position: a snapshot of checkpoint and tables is taken at the beginning, and hashed
+//       while the shadow is read exactly as far as that checkpoint; then the shadow is hashed, before it goes on.
+//   B3. Readers and writers wait for the swap alone, and for less than `LOCK_MS` at a time. Tables are locked before
+//       the checkpoint, as a batch does.
 //   B4. A difference is told, and the rebuilt one is put in force: it is what the log says. The other is kept beside it
 //       until the next rebuild.
 //   B5. Several processes may hold the same projection. Who begins a rebuild later ends the one before it, which from
@@ -16,30 +16,28 @@
 //       by a random one of each run.
 
 import { createHash } from 'node:crypto';
-import { setImmediate as turn } from 'node:timers/promises';
 import { encodePosition, newId, type Position } from '@nexusmon/event-log';
 import type { Logger } from '@nexusmon/telemetry';
 import { Checkpoints, type Reached, type Standing } from './checkpoint.js';
 import { isPassing, type Database, type Sql } from './database.js';
-import { readDigest } from './digest.js';
-import { Interest, type FeedCommit } from './feed-commit.js';
+import { readDigest, type TableDigest } from './digest.js';
+import { Interest } from './feed-commit.js';
 import { WHOLE_COMMIT, type LogFeed } from './log-feed.js';
+import { PastCommits, type PastBatch } from './past-commits.js';
 import type { Projection } from './projection.js';
 import { checkpointFault, endsOf } from './projection-runner.js';
 import type { RebuildDocument, RebuiltTable } from './rebuild.document.js';
 import { SILENT_SECONDS_MAX } from './rebuilds.js';
 import { retryDelay, sleep } from './retry.js';
-import { Overtaken, Shadow } from './shadow.js';
+import { bareName, Overtaken, Shadow } from './shadow.js';
 import { shadowSchema } from './shadow-migration.js';
 
-/** Read and folded at once; others have their turn in between. */
-const BATCH_MAX = 128;
 const LOCK_MS = 400;
 const LOCK_TRIES_MAX = 40;
 const TOLD_MS = 500;
 /** Few enough to be read while others wait. */
 const NEAR = 256;
-const CONNECTIONS_MAX = 3;
+const CONNECTIONS_MAX = 4;
 const STATEMENT_TIMEOUT_MS = 30 * 60_000;
 const LOCK_NOT_AVAILABLE = '55P03';
 const DEADLOCK = '40P01';
@@ -55,7 +53,12 @@ export type RebuildOptions = Readonly<{
   rebuild_id?: string;
 }>;
 
-type Proof = Readonly<{ position: Position; tables: readonly RebuiltTable[] }>;
+/** The one in force as it was at one moment (B2). Where it has a fault, nothing of it is hashed. */
+type Snapshot = Readonly<{
+  standing: readonly Standing[];
+  fault: string | undefined;
+  hashed: Promise<readonly TableDigest[]>;
+}>;
 
 const digestOf = (digests: readonly string[]): string => createHash('sha256').update(digests.join('\n')).digest('hex');
 
@@ -76,11 +79,10 @@ export class Rebuild {
   readonly rebuild_id: string;
   private readonly run_id = newId('run');
   private readonly projection: Projection;
-  private readonly interest: Interest;
+  private readonly past: PastCommits;
   private readonly checkpoints: Checkpoints;
   private readonly stop = new AbortController();
   private readonly reached = new Map<number, Reached>();
-  private readonly sources = new Map<number, AsyncGenerator<FeedCommit, void, void>>();
   private readonly began_ms = performance.now();
   private document: RebuildDocument;
   /** How many commits there were to read when it was last looked. */
@@ -91,7 +93,8 @@ export class Rebuild {
     const { projection, check, rebuild_id = newId('rbd') } = options;
     this.rebuild_id = rebuild_id;
     this.projection = projection.plain ?? projection;
-    this.interest = new Interest(projection.reads, projection.events);
+    const interest = new Interest(projection.reads, projection.events);
+    this.past = new PastCommits(options.feed, interest, this.stop.signal);
     this.checkpoints = new Checkpoints(projection.context, projection.name);
     const started_at = new Date().toISOString();
     const figures = { percent: 0, events: 0, events_per_second: 0, swapped: false };
@@ -194,7 +197,7 @@ export class Rebuild {
       clearInterval(teller);
       await this.telling;
       this.stop.abort();
-      await Promise.all([...this.sources.values()].map((source) => source.return()));
+      await this.past.close();
     }
     const { status, events, events_per_second } = this.document;
     log.info({
@@ -209,18 +212,19 @@ export class Rebuild {
   }
 
   private async rebuild(database: Database, shadow: Shadow): Promise<void> {
-    const standing = await this.checkpoints.read(database);
-    const fault = await checkpointFault(standing, this.options.feed);
+    const before = await this.look(database);
+    const { fault } = before;
     this.enterPhase('reading');
-    await this.approach(database, shadow, fault);
+    if (fault === undefined) await this.advance(shadow, before.standing);
+    else await this.approach(database, shadow, fault);
     await shadow.flush();
     this.enterPhase('indexing');
-    await this.index(database, shadow);
-    if (fault === undefined) {
-      this.enterPhase('proving');
-      await this.approach(database, shadow, fault);
-      this.take(await this.prove(database, shadow));
-    } else this.document = { ...this.document, status: 'replaced', reason: fault };
+    const [rebuilt] = await Promise.all([
+      this.digests(database, shadowSchema(this.projection.context)),
+      this.index(database, shadow),
+    ]);
+    this.enterPhase('proving');
+    this.compare(before, await before.hashed, rebuilt);
     const { status } = this.document;
     if (this.document.check) return this.end(database, status === 'equal' ? shadow : undefined);
     this.enterPhase('swapping');
@@ -228,11 +232,44 @@ export class Rebuild {
     await this.swap(database, shadow, { status, fault });
   }
 
-  private take({ position, tables }: Proof): void {
-    const live_digest = digestOf(tables.map(({ live_digest: digest = '' }) => digest));
-    const rebuilt_digest = digestOf(tables.map(({ rebuilt_digest: digest }) => digest));
+  /** B2. What goes wrong with it later ends the rebuild. */
+  private look(database: Database): Promise<Snapshot> {
+    const { promise: seen, resolve: see, reject: miss } = Promise.withResolvers<Snapshot>();
+    const hashed: Promise<readonly TableDigest[]> = database.transaction(async (sql) => {
+      await sql.query('set transaction isolation level repeatable read, read only');
+      // The first statement takes the snapshot.
+      const standing = await this.checkpoints.read(sql);
+      const fault = await checkpointFault(standing, this.options.feed);
+      see({ standing, fault, hashed });
+      return fault === undefined ? this.digests(sql, this.projection.context) : [];
+    });
+    hashed.catch((error: unknown) => {
+      miss(error);
+      this.stop.abort(error);
+    });
+    return seen;
+  }
+
+  private async digests(sql: Sql, schema: string): Promise<readonly TableDigest[]> {
+    const found: TableDigest[] = [];
+    for (const { name, key } of this.projection.tables)
+      found.push(await readDigest(sql, `${schema}.${bareName(name)}`, key));
+    return found;
+  }
+
+  private compare(before: Snapshot, live: readonly TableDigest[], rebuilt: readonly TableDigest[]): void {
+    if (before.fault !== undefined) {
+      this.document = { ...this.document, status: 'replaced', reason: before.fault };
+      return;
+    }
+    const tables = this.projection.tables.map(({ name: table }, place): RebuiltTable => {
+      const { rows = 0, digest: rebuilt_digest = '' } = rebuilt[place] ?? {};
+      return { table, rows, live_digest: live[place]?.digest ?? '', rebuilt_digest };
+    });
+    const [live_digest, rebuilt_digest] = [live, rebuilt].map((all) => digestOf(all.map(({ digest }) => digest)));
     const status = live_digest === rebuilt_digest ? 'equal' : 'different';
-    this.document = { ...this.document, status, position, live_digest, rebuilt_digest, tables: [...tables] };
+    const position = positionOf(before.standing);
+    this.document = { ...this.document, status, position, live_digest, rebuilt_digest, tables };
   }
 
   /** Until little is left between the shadow and the one in force. */
@@ -259,36 +296,18 @@ export class Rebuild {
   private async advance(shadow: Shadow, target: readonly Reached[]): Promise<void> {
     this.total = target.reduce((sum, { sequence }) => sum + sequence, 0);
     for (const { stream, sequence } of target)
-      while (this.sequenceOf(stream) < sequence) {
-        this.stop.signal.throwIfAborted();
-        const commits = await this.read(stream, Math.min(BATCH_MAX, sequence - this.sequenceOf(stream)));
-        await this.fold(shadow, commits);
-        for (const end of endsOf(commits)) this.reached.set(end.stream, end);
-        await turn();
+      for await (const batch of this.past.read(stream, sequence - this.sequenceOf(stream))) {
+        await this.fold(shadow, batch);
+        for (const end of endsOf(batch.commits)) this.reached.set(end.stream, end);
       }
   }
 
-  private async read(stream: number, count: number): Promise<readonly FeedCommit[]> {
-    const { feed } = this.options;
-    const source = this.sources.get(stream) ?? feed.readBehind(stream, 1, this.stop.signal);
-    this.sources.set(stream, source);
-    const commits: FeedCommit[] = [];
-    while (commits.length < count) {
-      const { value, done } = await source.next();
-      if (done) throw new Error('the rebuild was broken off');
-      commits.push(value);
+  private async fold(shadow: Shadow, batch: PastBatch): Promise<void> {
+    for await (const open of this.past.open(batch)) {
+      await shadow.fold(open);
+      for (const { events } of open) this.document.events += events.length;
+      this.stop.signal.throwIfAborted();
     }
-    return commits;
-  }
-
-  private async fold(shadow: Shadow, commits: readonly FeedCommit[]): Promise<void> {
-    const wanted = commits.filter((commit) => this.interest.has(commit));
-    if (wanted.length === 0) return;
-    const open = await Promise.all(
-      wanted.map(async (commit) => ({ commit, events: await this.interest.eventsOf(commit) })),
-    );
-    await shadow.fold(open);
-    for (const { events } of open) this.document.events += events.length;
   }
 
   /** Nobody moves the checkpoint, and nobody writes rows, while `work` is done at it (B3). */
@@ -319,42 +338,6 @@ export class Rebuild {
         await sleep(retryDelay(attempt), this.stop.signal);
       }
     }
-  }
-
-  /** B2. */
-  private async prove(database: Database, shadow: Shadow): Promise<Proof> {
-    const { promise: met, resolve: meet, reject: miss } = Promise.withResolvers<void>();
-    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
-    const hashing = begun.then(() =>
-      database.transaction(async (sql) => {
-        await sql.query('set transaction isolation level repeatable read');
-        // The first statement takes the snapshot.
-        await sql.query('select 1');
-        meet();
-        return this.digests(sql, database);
-      }),
-    );
-    hashing.catch(miss);
-    const position = await this.still(database, shadow, async (_, standing) => {
-      await this.advance(shadow, standing);
-      await shadow.flush();
-      begin();
-      await met;
-      return positionOf(standing);
-    });
-    return { position, tables: await hashing };
-  }
-
-  /** Nobody writes the shadow until it is proved: it is hashed beside the snapshot of the one in force. */
-  private async digests(sql: Sql, database: Database): Promise<readonly RebuiltTable[]> {
-    const { context, tables } = this.projection;
-    const found: RebuiltTable[] = [];
-    for (const { name: table, key } of tables) {
-      const shadow = table.replace(`${context}.`, `${shadowSchema(context)}.`);
-      const [live, rebuilt] = await Promise.all([readDigest(sql, table, key), readDigest(database, shadow, key)]);
-      found.push({ table, rows: rebuilt.rows, live_digest: live.digest, rebuilt_digest: rebuilt.digest });
-    }
-    return found;
   }
 
   /** B1. */

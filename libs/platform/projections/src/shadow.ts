@@ -7,13 +7,14 @@
 import type { Database } from './database.js';
 import type { OpenCommit, Projection } from './projection.js';
 import { shadowSchema } from './shadow-migration.js';
-import { Store, Table, type Pending } from './store.js';
+import { Store, Table, type Pending, type Place } from './store.js';
 
 const ROWS_MAX = 1_000;
 const LOG_BYTES_MAX = 24 * 1024 * 1024;
 /** What is being written stays at hand: it cannot be read back before it stands. More than that is waited for. */
 const CACHED_MAX = 2 * ROWS_MAX;
-const WRITTEN_AT_ONCE = 250;
+const WRITTEN_AT_ONCE = 128;
+const OK = '(select ok from guard)';
 
 export class Overtaken extends Error {
   override readonly name = 'Overtaken';
@@ -84,24 +85,25 @@ export class Shadow {
 
   private async write(pending: readonly Pending[]): Promise<void> {
     for (const { table, rows, removed } of pending) {
-      for (let from = 0; from < rows.length; from += WRITTEN_AT_ONCE)
-        await this.run(
-          rows.slice(from, from + WRITTEN_AT_ONCE),
-          await table.upsertSql(this.database, '$3', '(select ok from guard)'),
-        );
-      if (removed.length > 0) await this.run(removed, table.removeSql('$3', '(select ok from guard)'));
+      for (let from = 0; from < rows.length; from += WRITTEN_AT_ONCE) {
+        const some = rows.slice(from, from + WRITTEN_AT_ONCE);
+        await this.run((place) => table.upsertSql(this.database, some, place, OK));
+      }
+      if (removed.length > 0) await this.run((place) => table.removeSql(removed, place, OK));
     }
   }
 
-  private async run(rows: readonly unknown[], change: string): Promise<void> {
+  private async run(changeSql: (place: Place) => string | Promise<string>): Promise<void> {
     const { name, context } = this.projection;
-    const { rows: found } = await this.database.query<{ ok: boolean }>(
+    const parameters: unknown[] = [name, this.run_id];
+    const change = await changeSql((parameter) => `$${parameters.push(parameter)}`);
+    const { rows } = await this.database.prepared<{ ok: boolean }>(
       `with guard as (select exists (
          select from ${context}.rebuild where name = $1 and run_id = $2) as ok),
        change as (${change})
        select ok from guard`,
-      [name, this.run_id, JSON.stringify(rows)],
+      parameters,
     );
-    if (found[0]?.ok !== true) throw new Overtaken(`another rebuild of ${name} has begun`);
+    if (rows[0]?.ok !== true) throw new Overtaken(`another rebuild of ${name} has begun`);
   }
 }

@@ -6,6 +6,7 @@
 //   S3. A row is replaced, never changed in place: what was handed out stays as it was.
 
 import { LRUCache } from 'lru-cache';
+import { columnArray, type Column } from './column-arrays.js';
 import type { Row, Sql } from './database.js';
 
 export type TableDefinition = Readonly<{
@@ -24,6 +25,8 @@ const COLUMN = /^[a-z_][a-z0-9_]*$/;
 /** Values of the key columns, in their order. */
 export type Key = readonly (string | number)[];
 type Change = Row | undefined;
+/** Takes a parameter of a statement and returns what it is called there: `$3`. */
+export type Place = (parameter: unknown) => string;
 
 const keyText = (key: Key): string => (key.length === 1 ? String(key[0]) : JSON.stringify(key));
 
@@ -99,7 +102,7 @@ export class TableStore {
 /** One table of one projection for as long as the process lives. */
 export class Table {
   private readonly cache: LRUCache<string, Readonly<{ row: Change }>>;
-  private columns: readonly string[] | undefined;
+  private columns: readonly Column[] | undefined;
   private readonly keys: string;
 
   constructor(private readonly definition: TableDefinition) {
@@ -154,35 +157,39 @@ export class Table {
     return Object.fromEntries(this.definition.key.map((column, index) => [column, key[index]]));
   }
 
-  /** Inserts or replaces the rows that `parameter` holds as a JSON array, where `condition` is true. */
-  async upsertSql(sql: Sql, parameter: string, condition: string): Promise<string> {
+  /** Inserts or replaces the rows where `condition` is true. `place` takes a parameter and says what it is called. */
+  async upsertSql(sql: Sql, rows: readonly Row[], place: Place, condition: string): Promise<string> {
     this.columns ??= await this.readColumns(sql);
+    const { columns } = this;
     const { name, key } = this.definition;
-    const others = this.columns.filter((column) => !key.includes(column));
-    const list = this.columns.map((column) => `"${column}"`).join(', ');
-    const changes = others.map((column) => `"${column}" = excluded."${column}"`).join(', ');
+    const arrays = columns.map((column) => columnArray(column, rows));
+    const list = columns.map((column) => `"${column.name}"`).join(', ');
+    const values = columns.map((column, index) => `"${column.name}"${arrays[index]?.cast ?? ''}`).join(', ');
+    const from = arrays.map(({ bytes, type }) => `${place(bytes)}::${type}[]`).join(', ');
+    const others = columns.filter((column) => !key.includes(column.name));
+    const changes = others.map((column) => `"${column.name}" = excluded."${column.name}"`).join(', ');
     return `insert into ${name} (${list})
-      select ${list} from json_populate_recordset(null::${name}, ${parameter}::json) where ${condition}
+      select ${values} from unnest(${from}) as given(${list}) where ${condition}
       on conflict (${this.keys}) do ${others.length > 0 ? `update set ${changes}` : 'nothing'}`;
   }
 
-  removeSql(parameter: string, condition: string): string {
+  removeSql(rows: readonly Row[], place: Place, condition: string): string {
     const { name } = this.definition;
     return `delete from ${name} where ${condition} and (${this.keys}) in
-      (select ${this.keys} from json_populate_recordset(null::${name}, ${parameter}::json))`;
+      (select ${this.keys} from json_populate_recordset(null::${name}, ${place(JSON.stringify(rows))}::json))`;
   }
 
   /**
    * Every column is written: a row holds what its events say and nothing that a default or a trigger adds. One that is
    * generated follows from the others.
    */
-  private async readColumns(sql: Sql): Promise<readonly string[]> {
-    const { rows } = await sql.query<{ attname: string }>(
-      `select attname from pg_attribute
+  private async readColumns(sql: Sql): Promise<readonly Column[]> {
+    const { rows } = await sql.query<Column>(
+      `select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
        where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`,
       [this.definition.name],
     );
-    return rows.map(({ attname }) => attname);
+    return rows;
   }
 }
 

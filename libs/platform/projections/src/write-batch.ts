@@ -22,10 +22,10 @@ export const writeBatch = async (
 ): Promise<boolean> => {
   const parameters: unknown[] = [name, JSON.stringify(moves)];
   const parts: string[] = [];
-  const place = (rows: readonly unknown[]): string => `$${parameters.push(JSON.stringify(rows))}`;
+  const place = (parameter: unknown): string => `$${parameters.push(parameter)}`;
   for (const { table, rows, removed } of pending) {
-    if (rows.length > 0) parts.push(await table.upsertSql(database, place(rows), OK));
-    if (removed.length > 0) parts.push(table.removeSql(place(removed), OK));
+    if (rows.length > 0) parts.push(await table.upsertSql(database, rows, place, OK));
+    if (removed.length > 0) parts.push(table.removeSql(removed, place, OK));
   }
   const changes = parts.map((part, index) => `, change_${index} as (${part})`).join('');
   const { rows } = await database.prepared<{ ok: boolean }>(
