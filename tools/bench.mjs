@@ -1,9 +1,9 @@
 // `npm run bench`: the promised figures, measured on this machine beside their targets. Runs on the product as it is
 // built, with every write synced. Options: `--missions N` (default 3000), `--volume N` missions to read among (default
-// 100000), `--only NAMES` (log, missions, reads, memory, starts, get, rebuild, upload), `--data-dir FOLDER` that is
-// kept afterwards: what it has of the volume is not made again. `--profile` says where the time of missions goes.
-// `--peers` runs Restate and DBOS on the same work instead, in `--rounds N` (default 3) that alternate between them and
-// the product.
+// 100000), `--only NAMES` (log, missions, reads, memory, starts, get, rebuild, growth, upload), `--data-dir FOLDER`
+// that is kept afterwards: what it has of the volume is not made again. `--profile` says where the time of missions
+// goes. `--peers` runs Restate and DBOS on the same work instead, in `--rounds N` (default 3) that alternate between
+// them and the product.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,3 +1,4 @@
+import { growth } from './growth.mjs';
 import { benchLog } from './log.mjs';
 import { inFlight, mission, plan, quantile } from './measure.mjs';
 import { comparePeers } from './peers.mjs';
@@ -11,6 +12,8 @@ const MIB_COUNT = 10_000;
 const PROFILED = 1_500;
 /** Nobody has asked for anything for this long. */
 const IDLE_MS = 30_000;
+/** Missions that have really run: four commits and twelve events each. */
+const REBUILT = 20_000;
 
 const missions = async (product, count, row) => {
   await inFlight(Math.min(500, count), IN_FLIGHT, (index) => mission(product, index));
@@ -83,7 +86,8 @@ export const runBench = async (options) => {
   console.log(`${'measured here, every write synced'.padEnd(52)} ${'figure'.padStart(9)}   target or unit`);
 
   if (wants('log')) await benchLog(row, inFlight, quantile);
-  if (!['missions', 'starts', 'memory', 'upload', ...AT_VOLUME].some(wants)) return;
+  if (wants('growth')) await withNewLog((product) => growth(product, row, inFlight));
+  if (!['missions', 'starts', 'memory', 'upload', 'rebuild', ...AT_VOLUME].some(wants)) return;
   const kept = option(options, '--data-dir', undefined);
   let product = await Product.start(kept);
   try {
@@ -98,17 +102,30 @@ export const runBench = async (options) => {
       product = await Product.start(product.data_dir);
       row('npm start, second time', product.start_ms / 1_000, '≤ 5 s');
     }
+    if (wants('rebuild')) {
+      await inFlight(REBUILT, IN_FLIGHT, (index) => mission(product, index));
+      await rebuild(product, row, quantile);
+    }
     if (AT_VOLUME.some(wants)) await atVolume(product, volume, wants, row);
   } finally {
     await (kept === undefined ? product.remove() : product.stop());
   }
 };
 
-const AT_VOLUME = ['reads', 'get', 'rebuild'];
+/** Where nothing has been written yet. */
+const withNewLog = async (work) => {
+  const product = await Product.start();
+  try {
+    await work(product);
+  } finally {
+    await product.remove();
+  }
+};
+
+const AT_VOLUME = ['reads', 'get'];
 /** Last: what it leaves in the log would weigh on the other figures. */
 const atVolume = async (product, volume, wants, row) => {
   const ids = await seed(product, volume, row, inFlight);
   if (wants('reads')) await reads(product, ids, row, inFlight, quantile);
   if (wants('get')) await gets(product, ids, row, inFlight, quantile);
-  if (wants('rebuild')) await rebuild(product, row, quantile);
 };
