@@ -2,6 +2,7 @@
 // thread-pool.ts (L) and plain-json.ts (J).
 
 import { fileURLToPath } from 'node:url';
+import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ThreadOutcome } from './thread.js';
@@ -84,6 +85,20 @@ describe('a thread pool', () => {
       expect(bytes / MEGABYTE).toBeLessThan(OPTIONS.heap_mb_max + 16);
     } finally {
       small.close();
+    }
+  });
+
+  it('has no thread when nothing was to do for long, and one again for what comes then (L2)', async () => {
+    const resting = new ThreadPool({ ...OPTIONS, last_idle_ms: 50 });
+    try {
+      for (const value of [1, 2]) {
+        const output = { kind: 'output', text: `{"value":${value}}` };
+        await expect(run('system.echo', { value }, 20_000, resting)).resolves.toEqual(output);
+        expect(resting.size).toBe(1);
+        while (resting.size > 0) await pause(5);
+      }
+    } finally {
+      resting.close();
     }
   });
 

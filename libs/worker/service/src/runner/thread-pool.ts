@@ -2,8 +2,8 @@
 //
 //   L1. Never more than `threads_max` live threads, so never more than that many tasks at once.
 //   L2. A few threads are kept while there is work; more are started, one by one, only when a task has waited for one.
-//       Short tasks so share a few warm threads, and a long one gets a thread to itself. When there is nothing to do,
-//       one stays warm: each costs some 25 MB.
+//       Short tasks so share a few warm threads, and a long one gets a thread to itself. Each costs some 25 MB: when
+//       there is nothing to do one stays warm for a while, and then none does.
 //   L3. A task never waits behind a running one for longer than it takes to start a thread, as long as L1 allows. Where
 //       it does not, the task waits for a while and is then given back: it never began, so it did not fail.
 //   L4. While tasks are short, threads are handed some ahead, so that neither side waits for the other after each. What
@@ -21,7 +21,8 @@ const GROWTH_CHECK_MS = 5;
 const AHEAD_MS_MAX = 25;
 /** A thread that is not the last ends when it had nothing to do for this long. */
 const IDLE_MS = 10_000;
-const IDLE_THREADS = 1;
+/** The last one too, after this long: the task that then comes waits for a tenth of a second. */
+const LAST_IDLE_MS = 20_000;
 
 export type PoolOptions = ThreadOptions &
   Readonly<{
@@ -29,6 +30,8 @@ export type PoolOptions = ThreadOptions &
     threads_kept: number;
     /** @default WAIT_MS */
     wait_ms?: number;
+    /** @default LAST_IDLE_MS */
+    last_idle_ms?: number;
   }>;
 
 /** How long a task waits while every thread that there may be is held by a long one. */
@@ -88,6 +91,11 @@ export class ThreadPool {
       else if (this.unqueue(waiting)) resolve({ kind: 'stopped' });
     };
     return { outcome: promise, stop };
+  }
+
+  /** How many threads there are just now. */
+  get size(): number {
+    return this.threads.size;
   }
 
   /** Ends every thread. What still ran ends as stopped. */
@@ -201,10 +209,13 @@ export class ThreadPool {
       return;
     }
     this.idle.push(thread);
+    const { last_idle_ms = LAST_IDLE_MS } = this.options;
+    const end = () => thread.end();
     const retire = () => {
-      if (this.threads.size > IDLE_THREADS) thread.end();
+      if (this.threads.size > 1) end();
+      else this.retirements.set(thread, setTimeout(end, Math.max(0, last_idle_ms - IDLE_MS)).unref());
     };
-    this.retirements.set(thread, setTimeout(retire, IDLE_MS).unref());
+    this.retirements.set(thread, setTimeout(retire, Math.min(IDLE_MS, last_idle_ms)).unref());
     this.dispatch();
   }
 
