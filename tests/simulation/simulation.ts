@@ -44,6 +44,7 @@ const STEPS_MAX = 5_000;
 const RESTART_MS = 1_000;
 const HOLD_MS = 45_000;
 const PROCESSES_MAX = 2;
+const BESIDE_MS = 20_000;
 
 const MOSTLY: readonly Behaviour[] = Array.from({ length: 6 }, () => 'completes');
 const rarely = fc.constantFrom(false, false, false, false, false, true);
@@ -164,11 +165,8 @@ const happen = (kind: Trouble, step: number, world: World, runners: readonly Run
     case 'crash evolution':
       return crash(world, kind.slice('crash '.length) as Context);
     case 'second mission':
-    case 'second governance': {
-      const context = kind.slice('second '.length) as Context;
-      if (world.alive(context).length < PROCESSES_MAX) world.start(new Process(`second ${context}`), context);
-      return;
-    }
+    case 'second governance':
+      return second(world, kind.slice('second '.length) as Context);
     case 'leap 1 s':
     case 'leap 8 s':
     case 'leap 40 s':
@@ -176,6 +174,18 @@ const happen = (kind: Trouble, step: number, world: World, runners: readonly Run
     case 'leap 25 h':
       machine.pass(LEAPS[kind]);
   }
+};
+
+/** Two of a kind, as while one takes the other's place: each has one runner, and neither knows of the other. */
+const second = (world: World, context: Context): void => {
+  if (world.alive(context).length >= PROCESSES_MAX) return;
+  const process = new Process(`second ${context}`);
+  world.start(process, context);
+  const ended = async () => {
+    await world.machine.sleep(BESIDE_MS);
+    world.machine.kill(process);
+  };
+  void ended();
 };
 
 /** It is started again a while later, and knows nothing. */
