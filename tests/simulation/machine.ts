@@ -36,8 +36,8 @@ type Timer = {
   readonly run: () => void;
 };
 
-/** What a promise of a dead process is: nothing ever comes of it. */
-const forever = new Promise<never>(() => undefined);
+/** What a dead process waits for. One for each wait: a common one would keep all that ever waited. */
+const forever = () => new Promise<never>(() => undefined);
 
 export class Machine {
   now_ms = BEGIN_MS;
@@ -65,7 +65,7 @@ export class Machine {
     this.open += 1;
     await this.scheduler.schedule(Promise.resolve(), label);
     this.open -= 1;
-    if (!owner.alive) await forever;
+    if (!owner.alive) await forever();
   }
 
   /** The same for what is under way between processes, which outlives them. */
@@ -151,26 +151,52 @@ export class Machine {
 
   /** Puts this machine's clock and timers in place of Node's until the returned function is called. */
   install(): () => void {
-    const now = () => this.now_ms;
-    class SimulatedDate extends real.Date {
-      constructor(...given: [] | [string | number | Date]) {
-        super(...((given.length === 0 ? [now()] : given) as [number]));
-      }
-      static override now = now;
-    }
-    const clear = (timer: unknown) => void this.timers.delete(timer as Timer);
-    const replaced = {
-      Date: SimulatedDate,
-      performance: { now: () => this.now_ms - BEGIN_MS },
-      setTimeout: (run: () => void, ms = 0) => this.add(run, ms, undefined),
-      clearTimeout: clear,
-      setInterval: (run: () => void, ms = 0) => this.add(run, ms, ms),
-      clearInterval: clear,
-      setImmediate: (run: () => void) => {
-        this.immediates.push({ due_ms: this.now_ms, every_ms: undefined, owner: this.owner, run });
-      },
-    };
-    Object.assign(globalThis, replaced);
-    return () => void Object.assign(globalThis, real);
+    return use(this);
+  }
+
+  addTimer(run: () => void, ms: number, every_ms?: number): Timer {
+    return this.add(run, ms, every_ms);
+  }
+
+  addImmediate(run: () => void): void {
+    this.immediates.push({ due_ms: this.now_ms, every_ms: undefined, owner: this.owner, run });
+  }
+
+  clear(timer: unknown): void {
+    this.timers.delete(timer as Timer);
   }
 }
+
+/** Whose clock it is now; Node's own where there is none. */
+let current: Machine | undefined;
+let replaced = false;
+
+const use = (machine: Machine): (() => void) => {
+  replaceOnce();
+  current = machine;
+  return () => (current = undefined);
+};
+
+/** Once for all machines: a realm of jest remembers every value that one of its globals ever had. */
+const replaceOnce = (): void => {
+  if (replaced) return;
+  replaced = true;
+  const now = () => current?.now_ms ?? real.Date.now();
+  class SimulatedDate extends real.Date {
+    constructor(...given: [] | [string | number | Date]) {
+      super(...((given.length === 0 ? [now()] : given) as [number]));
+    }
+    static override now = now;
+  }
+  const clear = (timer: unknown) => (current ? current.clear(timer) : real.clearTimeout(timer as NodeJS.Timeout));
+  const globals = {
+    Date: SimulatedDate,
+    performance: { now: () => (current ? current.now_ms - BEGIN_MS : real.performance.now()) },
+    setTimeout: (run: () => void, ms = 0) => current?.addTimer(run, ms) ?? real.setTimeout(run, ms),
+    clearTimeout: clear,
+    setInterval: (run: () => void, ms = 0) => current?.addTimer(run, ms, ms) ?? real.setInterval(run, ms),
+    clearInterval: clear,
+    setImmediate: (run: () => void) => (current ? current.addImmediate(run) : real.setImmediate(run)),
+  };
+  Object.assign(globalThis, globals);
+};
