@@ -64,6 +64,16 @@ const eventType = (context: string, name: string, history: EventHistory): EventT
   return { history, schema: history.versions[version - 1] ?? history.versions[0], type, version, plans };
 };
 
+/** Of each catalogue once: in one process many contexts write and read the same. */
+const known = new WeakMap<Catalogue, ReadonlyMap<string, EventType>>();
+const typesOf = (context: string, catalogue: Catalogue): ReadonlyMap<string, EventType> => {
+  const types =
+    known.get(catalogue) ??
+    new Map(Object.entries(catalogue).map(([name, history]) => [name, eventType(context, name, history)]));
+  known.set(catalogue, types);
+  return types;
+};
+
 export class EventCodec {
   private readonly types: ReadonlyMap<string, EventType>;
   private readonly source: string;
@@ -73,7 +83,7 @@ export class EventCodec {
     catalogue: Catalogue,
   ) {
     this.source = `/nexusmon/${context}`;
-    this.types = new Map(Object.entries(catalogue).map(([name, history]) => [name, eventType(context, name, history)]));
+    this.types = typesOf(context, catalogue);
   }
 
   /**
