@@ -4,7 +4,7 @@
 
 import { describe } from '@jest/globals';
 import { readConfig } from '@nexusmon/config';
-import { keyedId } from '@nexusmon/event-log';
+import { canonical, keyedId } from '@nexusmon/event-log';
 import type { Verdict } from '@nexusmon/governance-contract';
 import { approval, type Approval, type ApprovalCommand } from '@nexusmon/governance-domain';
 import { secondsAfter } from '@nexusmon/kernel';
@@ -124,7 +124,10 @@ class Scene {
 
   constructor(readonly setting: Setting) {
     const approvals = { state: (id: string) => Promise.resolve(this.approvals.get(id) ?? approval.initial) };
-    const signer = { isOurs: (verdict: Verdict) => this.verdicts.includes(verdict) };
+    const signer = {
+      isOurs: (text: string, signature: string) =>
+        this.verdicts.some((verdict) => verdict.signature === signature && canonical(verdict.claims) === text),
+    };
     this.gate = new Gate(approvals as unknown as Approvals, signer as unknown as Signer, CONFIG);
   }
 
@@ -219,7 +222,7 @@ class Scene {
     };
     const claims = this.gate.judge(pick === 3 ? { ...about, rank: 'E', effective_rank: 'E', workers: [] } : about);
     if (forged) return { claims: { ...claims, outcome: 'execute', effective_rank }, signature: 'forged' };
-    const verdict = { claims, signature: 'signed' };
+    const verdict = { claims, signature: `signed ${this.verdicts.length}` };
     this.verdicts.push(verdict);
     return verdict;
   }
@@ -289,7 +292,8 @@ class Scene {
     const any = this.state.tasks[pick % this.state.tasks.length];
     const task = forged ? any : (readyTasks(this.state)[0] ?? any);
     if (!task) return;
-    const verdict = this.verdicts[forged ? pick % this.verdicts.length : this.verdicts.length - 1];
+    const known = this.verdicts[forged ? pick % this.verdicts.length : this.verdicts.length - 1];
+    const { claims, signature } = known ?? this.verdict(pick, true);
     const { plan } = task;
     const effect = {
       ...{ mission_id: MISSIONS[0], task_id: plan.task_id, attempt: task.attempt + 1, worker: plan.worker },
@@ -299,7 +303,7 @@ class Scene {
     };
     const ruling = await this.gate.permit({
       ...{ effect, plan_digest: DIGESTS[0] ?? '', approval_id: approvalOf(forged ? pick : 0) },
-      verdict: verdict ?? this.verdict(pick, true),
+      verdict: { text: canonical(claims), signature },
       ...{
         task_approval_id: approvalOf(pick),
         task_gate: plan.requires_approval,
