@@ -2,7 +2,7 @@
 // reading, and one write. As it is built, so that a broken build can be loaded in its place. Asked over its channel.
 //
 //   start    comes up on a log, and writes once: what became of it
-//   settle   reads all of the log again, as is done from time to time, and tries to write: what became of it
+//   write    writes once more, after what has happened meanwhile: what became of it
 //   end      closes what `start` has opened
 
 import { createSecretKey, randomBytes } from 'node:crypto';
@@ -39,14 +39,15 @@ const open = async ({ port, monitor_port, checkpoints }) => {
   const monitor = { monitor_url: `http://127.0.0.1:${monitor_port}` };
   const events = new EventLog({ connection, mux, keyring, monitor, onFatal: () => undefined });
   const onDamage = (reason) => events.refuseWrites(reason);
-  const scrubs = [];
-  const read = () => {
-    const scrub = new LogScrub({ connection, mux, streams: [STREAM], log, onDamage });
-    scrubs.push(scrub);
-    return scrub.start();
-  };
-  opened = { connection, events, scrubs, read };
-  await events.start(checkpoints, read());
+  const scrub = new LogScrub({ connection, mux, streams: [STREAM], log, onDamage });
+  opened = { connection, events, scrub };
+  const first = scrub.start();
+  let begun = false;
+  await events.start(checkpoints, () => {
+    if (begun) return scrub.again();
+    begun = true;
+    return first;
+  });
 };
 
 const write = async () => {
@@ -67,12 +68,9 @@ const WORK = {
     await open(job);
     return write();
   },
-  settle: async () => {
-    await opened.read();
-    return write();
-  },
+  write,
   end: async () => {
-    for (const scrub of opened?.scrubs ?? []) scrub.close();
+    opened?.scrub.close();
     await opened?.connection.close();
     opened = undefined;
     return {};

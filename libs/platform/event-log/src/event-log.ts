@@ -4,7 +4,8 @@
 // answer from the decision.
 //
 //   E1. Nothing is written before the start checks have passed and the log has been read from end to end, where
-//       somebody reads it, nor after a connection was lost until the log has been found as it was left.
+//       somebody reads it, nor after a connection was lost until the log has been found as it was left; where the
+//       server was started again meanwhile, all of it is read again.
 //   E2. A log that contradicts itself is read-only until a person has looked; reads go on.
 //   E3. A message that this connection may not publish is a mistake in the deployment: the process is told to end.
 
@@ -91,6 +92,8 @@ export class EventLog {
   private losses = 0;
   /** Until what was there at the start has been read. */
   private unread: Promise<void> | undefined;
+  private read: (() => Promise<void>) | undefined;
+  private server_id: string | undefined;
   private watching = false;
 
   constructor(options: EventLogOptions) {
@@ -117,11 +120,13 @@ export class EventLog {
   }
 
   /**
-   * Reads everything back that a write relies on. Never throws for what it finds: `status` says it. `read` resolves
-   * when somebody has read the log and has called `refuseWrites` for what they found.
+   * Reads everything back that a write relies on. Never throws for what it finds: `status` says it. `read` has the log
+   * read from end to end, and has called `refuseWrites` for what was found when it resolves.
    */
-  async start(checkpoints: readonly Checkpoint[] = [], read?: Promise<void>): Promise<LogStatus> {
-    this.unread = read?.finally(() => (this.unread = undefined));
+  async start(checkpoints: readonly Checkpoint[] = [], read?: () => Promise<void>): Promise<LogStatus> {
+    this.read = read;
+    this.server_id = this.connection.info?.server_id;
+    this.unread = read?.().finally(() => (this.unread = undefined));
     const deadline_ms = performance.now() + START_MS_MAX;
     const infos = await Promise.all(this.streams.map((stream) => untilAnswered(() => stream.info(), deadline_ms)));
     const count = this.streams.length;
@@ -282,6 +287,9 @@ export class EventLog {
           const faults = this.returnFaults(stream, info);
           if (faults.length > 0) this.refuseWrites(faults.join('; '));
         }
+        const server_id = this.connection.info?.server_id;
+        if (server_id !== this.server_id && this.reason === undefined) await this.read?.();
+        this.server_id = server_id;
       }
     } finally {
       this.lost = undefined;

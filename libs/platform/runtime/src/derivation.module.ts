@@ -58,8 +58,14 @@ class Derivation implements OnApplicationBootstrap, BeforeApplicationShutdown {
     const checkpoints = await this.projections.join();
     const here = new Set(this.registry.deciders.map(({ context }) => context));
     const writes_all = DECIDING.every((context) => here.has(context));
-    const read = this.scrub.start(writes_all ? { go_on_after_ms: SCRUB_GOES_ON_AFTER_MS } : {});
+    const first = this.scrub.start(writes_all ? { go_on_after_ms: SCRUB_GOES_ON_AFTER_MS } : {});
     for (const { context, log } of this.registry.deciders) {
+      let begun = false;
+      const read = () => {
+        if (begun) return this.scrub.again();
+        begun = true;
+        return first;
+      };
       const status = await log.start(checkpoints, read);
       if (!status.writable) this.log.error({ msg: 'the log is read-only', context, reason: status.reason });
     }

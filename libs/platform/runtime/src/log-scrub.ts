@@ -1,13 +1,15 @@
 // Log scrub: the start checks look at the ends; here the whole log is read.
 //
 //   B1. The first reading begins with the process and gives way to nothing: until it has ended nothing is written. The
-//       server does not report damage, and what it would give out next cannot be told from what it has lost.
+//       server does not report damage, and what it would give out next cannot be told from what it has lost. The same
+//       when the server was started again.
 //   B2. A fault makes the log read-only only when a second reading finds it too: a server that went away in the middle
 //       of one is no damage.
 //   B3. Where the process reads nothing else of what it writes, it goes on from time to time, from where it ended: what
 //       the store has made of a commit since is seen by nobody else.
 //   B4. From time to time all is read again, giving way to everything else: what lies on a disk can rot later.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { scrub, type Place, type Scrubbed } from '@nexusmon/event-log';
 import type { RequestMux } from '@nexusmon/messaging';
@@ -29,6 +31,8 @@ type StartOptions = Readonly<{
 
 const WHOLE_AGAIN_AFTER_MS = 6 * 60 * 60_000;
 const AGAIN_AFTER_MS = 5_000;
+/** Writes wait for this one. */
+const REREAD_AFTER_MS = 200;
 
 export type LogScrubOptions = Readonly<{
   connection: NatsConnection;
@@ -49,6 +53,7 @@ export class LogScrub {
   private readonly sound = new Map<number, number>();
 
   private whole_ms = -Infinity;
+  private rereading: Promise<void> | undefined;
   private readonly first = Promise.withResolvers<void>();
 
   constructor(private readonly options: LogScrubOptions) {}
@@ -62,6 +67,33 @@ export class LogScrub {
     this.go_on_after_ms = go_on_after_ms;
     this.later(0);
     return this.first.promise;
+  }
+
+  /** All of it again, because the server was started again (B1). Whoever asks meanwhile waits for the same. */
+  again(): Promise<void> {
+    this.rereading ??= this.readAgain().finally(() => (this.rereading = undefined));
+    return this.rereading;
+  }
+
+  private async readAgain(): Promise<void> {
+    const read = () => this.read(true, () => 1);
+    while (!this.ended.signal.aborted)
+      try {
+        const first = await read();
+        const faults = first.length > 0 ? await read() : first;
+        if (faults.length > 0) this.tellDamage(faults);
+        return;
+      } catch (error) {
+        this.options.log.warn({ msg: 'the log is read again from the beginning', error });
+        await pause(REREAD_AFTER_MS, undefined, { ref: false });
+      }
+  }
+
+  private tellDamage(faults: readonly string[]): void {
+    if (this.ended.signal.aborted) return;
+    this.now = { state: 'damaged', faults };
+    this.options.log.error({ msg: 'the log is damaged', faults });
+    this.options.onDamage(faults.join('; '));
   }
 
   /** Nothing rests on where it was: the next process reads from the beginning. */
@@ -81,20 +113,19 @@ export class LogScrub {
   }
 
   private async run(): Promise<void> {
-    const { log, onDamage } = this.options;
     if (this.now.state === 'waiting') this.now = { state: 'reading', reached: 0 };
     try {
       const first = await this.faults();
       const faults = first.length > 0 ? await this.faults() : first;
       if (this.ended.signal.aborted) return;
-      this.now = faults.length > 0 ? { state: 'damaged', faults } : { state: 'sound' };
-      if (faults.length > 0) {
-        log.error({ msg: 'the log is damaged', faults });
-        onDamage(faults.join('; '));
-      } else this.later(this.go_on_after_ms ?? this.whole_again_after_ms);
+      if (faults.length > 0) this.tellDamage(faults);
+      else {
+        if (this.now.state === 'reading') this.now = { state: 'sound' };
+        this.later(this.go_on_after_ms ?? this.whole_again_after_ms);
+      }
       this.first.resolve();
     } catch (error) {
-      log.warn({ msg: 'the scrub of the log begins again', error });
+      this.options.log.warn({ msg: 'the scrub of the log begins again', error });
       this.later(AGAIN_AFTER_MS);
     }
   }
