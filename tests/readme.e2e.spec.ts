@@ -181,6 +181,9 @@ describe('a reader', () => {
     const of_views = `/v1/engine/missions?min_position=${position}`;
     expect((await operator.get(of_views)).status).toBe(200);
     await product.stop();
+    const reached = Number(position.split('.')[2]);
+    const of_stopped = await cli('--data-dir', old, 'backup', join(folder, 'kept-of-stopped'));
+    expect(of_stopped).toMatchObject({ streams: [{ sequence: reached }] });
 
     mkdirSync(fresh);
     const restore = () =>
@@ -195,7 +198,7 @@ describe('a reader', () => {
     const restored = await restore();
     expect(restored).toMatchObject({ backup_id, streams: [{ sequence: kept_to }] });
     const [{ lost_to }] = restored['streams'] as [{ lost_to: number }];
-    expect(lost_to).toBe(Number(position.split('.')[2]));
+    expect(lost_to).toBe(reached);
 
     product = await Product.start({ data_dir: fresh });
     const again = new Client((await product.run()).gateway_url, operator.token, operator.operator_key);
