@@ -17,6 +17,7 @@ import { WHOLE_COMMIT, type LogFeed } from './log-feed.js';
 import type { OpenCommit, Projection } from './projection.js';
 import { Store, Table, type Pending } from './store.js';
 import { writeBatch } from './write-batch.js';
+import { ownTurn } from './own-turn.js';
 import { retryDelay, sleep } from './retry.js';
 
 const BATCH_MAX = 500;
@@ -205,6 +206,7 @@ export class ProjectionRunner {
         const commits = await follower.take(BATCH_MAX);
         if (commits.length === 0) return;
         const began_ms = performance.now();
+        await ownTurn();
         await this.project(follower, commits);
         batchSeconds((performance.now() - began_ms) / 1_000, { projection: this.projection.name });
         if (follower.queued < BATCH_MAX)

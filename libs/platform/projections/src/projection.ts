@@ -8,6 +8,7 @@ import { messageOf, type Aggregate, type RecordedEvent } from '@nexusmon/event-l
 import type { Message, Rejection } from '@nexusmon/kernel';
 import type { Row } from './database.js';
 import type { FeedCommit, Readable } from './feed-commit.js';
+import { Slices } from './own-turn.js';
 import type { Store, TableDefinition } from './store.js';
 
 /** A commit with its events opened. */
@@ -155,7 +156,9 @@ export const aggregateProjection = <State, Command extends Message, Event extend
       const born = new Set(own.flatMap((each) => (hasEarlier(each) ? [] : [each.commit.id])));
       await rows.load(own.flatMap(({ commit: { id } }) => (born.has(id) ? [] : [[id]])));
       const folded = new Map<string, Folded<State>>();
+      const slices = new Slices();
       for (const each of own) {
+        await slices.next();
         const { id } = each.commit;
         const known = folded.get(id);
         const row = known ? known.row : hasEarlier(each) ? await rows.get(id) : undefined;
@@ -165,6 +168,7 @@ export const aggregateProjection = <State, Command extends Message, Event extend
         folded.set(id, { row, state, first: known?.first ?? each, last: each });
       }
       for (const [id, one] of folded) {
+        await slices.next();
         const row = rowOf(view, id, one);
         rows.put(row);
         putBeside(view, store, row, one.row);
