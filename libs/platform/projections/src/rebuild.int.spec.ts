@@ -256,6 +256,32 @@ describe('a rebuild', () => {
     expect(await totals(derivation)).toEqual(await folded());
   }, 90_000);
 
+  it('does not wait for what it has PostgreSQL hash when it ends before its time', async () => {
+    const { database, feed } = derivation;
+    const hashing = Promise.withResolvers<void>();
+    const slowly: Database['transaction'] = (work) =>
+      database.transaction((sql) =>
+        work({
+          query: (text, parameters) => {
+            if (!text.includes('string_agg')) return sql.query(text, parameters);
+            hashing.resolve();
+            return sql.query('select pg_sleep(60)');
+          },
+        }),
+      );
+    const beside: Database['beside'] = async (options) =>
+      Object.assign(Object.create(await database.beside(options)) as Database, { transaction: slowly });
+    const slow = Object.assign(Object.create(database) as Database, { beside });
+    const options = { projection: tallyProjection(), database: slow, feed, log: silentLogger(), check: true };
+    const rebuild = new Rebuild(options);
+    const started = await rebuild.start();
+    await hashing.promise;
+    rebuild.abort();
+    expect(await started?.ended).toMatchObject({ status: 'failed', swapped: false });
+    expect(await rebuilt(derivation)).toMatchObject({ status: 'equal', swapped: true });
+    expect(await leftovers(derivation)).toEqual([]);
+  }, 30_000);
+
   it('puts a halted projection to work again', async () => {
     await derivation.close();
     open.length = 0;

@@ -238,16 +238,35 @@ export class Rebuild {
     const hashed: Promise<readonly TableDigest[]> = database.transaction(async (sql) => {
       await sql.query('set transaction isolation level repeatable read, read only');
       // The first statement takes the snapshot.
+      const { rows } = await sql.query<{ backend: number }>('select pg_backend_pid() as backend');
       const standing = await this.checkpoints.read(sql);
       const fault = await checkpointFault(standing, this.options.feed);
       see({ standing, fault, hashed });
-      return fault === undefined ? this.digests(sql, this.projection.context) : [];
+      if (fault !== undefined) return [];
+      return this.unlessEnded(rows[0]?.backend, () => this.digests(sql, this.projection.context));
     });
     hashed.catch((error: unknown) => {
       miss(error);
       this.stop.abort(error);
     });
     return seen;
+  }
+
+  /** A large table is hashed for long: where the rebuild ends before, PostgreSQL is told to leave it. */
+  private async unlessEnded<Value>(backend: number | undefined, work: () => Promise<Value>): Promise<Value> {
+    const { signal } = this.stop;
+    const { database, log } = this.options;
+    const cancel = () => {
+      const unheard = (error: unknown) => log.warn({ msg: 'hashing goes on', projection: this.projection.name, error });
+      database.query('select pg_cancel_backend($1)', [backend]).catch(unheard);
+    };
+    signal.throwIfAborted();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      return await work();
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
   }
 
   private async digests(sql: Sql, schema: string): Promise<readonly TableDigest[]> {
