@@ -261,7 +261,7 @@ export class EventLog {
     if (this.reason === undefined)
       await inTime(this.unread, deadline_ms, 'what is in the log is being read before anything is added');
     if (this.reason !== undefined) throw new LogReadOnly(this.reason);
-    const stalled = await this.whyStalled();
+    const stalled = this.stall.isKnown ? await this.stall.ask() : undefined;
     if (stalled !== undefined) throw new LogUnavailable(stalled);
   }
 

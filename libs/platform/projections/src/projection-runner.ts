@@ -262,12 +262,14 @@ export class ProjectionRunner {
   private async openAll(commits: readonly FeedCommit[]): Promise<Opened> {
     const opening = commits.map((commit) => this.opening(commit));
     const wanted: OpenCommit[] = [];
-    for (const [count, each] of opening.entries()) {
+    let count = 0;
+    for (const each of opening) {
       const opened = each instanceof Promise ? await each : each;
       if (opened instanceof Error) return { wanted, count, fault: opened };
       if (opened && opened.events.length > 0) wanted.push(opened);
+      count += 1;
     }
-    return { wanted, count: commits.length, fault: undefined };
+    return { wanted, count, fault: undefined };
   }
 
   /** At once where nothing is wanted of it, which is so for most commits and most projections. */
