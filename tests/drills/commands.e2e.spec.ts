@@ -7,7 +7,7 @@ import { drill } from '../support/drill.js';
 import { commitsOf } from '../support/folds.js';
 import { kill, strikeOn } from '../support/faults.js';
 import { Clerk } from '../support/clerk.js';
-import { answered, MISSIONS, type Keyed } from '../support/keyed.js';
+import { answered, MISSIONS, send, type Keyed } from '../support/keyed.js';
 import { illegalAmong } from '../support/linearizability.js';
 import { bodyOf, KINDS, lifeOf } from '../support/mission-life.js';
 import { CLIENTS_PER_MISSION, Story } from '../support/mission-story.js';
@@ -154,7 +154,7 @@ describe('many clients', () => {
         for (let index = (begun += 1); index * 2 <= round.n; index = begun += 1) {
           const name = `${tag}${index}`;
           const { mission_id } = await give({ key: name, path: MISSIONS, body: bodyOf('held', name) }, 201);
-          const verb = round.random() < 0.5 ? 'run' : 'cancel';
+          const verb = round.random() < 0.2 ? 'run' : 'cancel';
           wanted.set(name, { mission_id: String(mission_id), verb });
           await give({ key: name, path: `${MISSIONS}/${String(mission_id)}/${verb}`, body: {} }, 200);
         }
@@ -229,6 +229,44 @@ describe('many clients', () => {
       round.figure('commands', clerk.commands);
       round.figure('requests', clerk.requests);
       round.figure('in_flight', clerk.in_flight);
+    } finally {
+      await endOf(log);
+    }
+  });
+
+  const P6b = {
+    promise: 'P6b',
+    title: 'what cannot be written now is refused in time with Retry-After, and done once when it is sent again',
+    rounds: { test: 40, drill: 500 },
+    minutes: { test: 3, drill: 10 },
+  };
+  drill(P6b, async (round) => {
+    const log = await startOf(round.broken);
+    try {
+      const operator = await log.product.operator();
+      const tag = `p6b-${round.seed}-`;
+      const commands = Array.from({ length: round.n }, (_, index): Keyed => {
+        const key = `${tag}${index}`;
+        return { key, path: MISSIONS, body: bodyOf('held', key) };
+      });
+      process.kill(log.nats.pid, 'SIGSTOP');
+      const since = performance.now();
+      const refused = await Promise.all(commands.map((command) => send(operator, command)));
+      const seconds = (performance.now() - since) / 1_000;
+      process.kill(log.nats.pid, 'SIGCONT');
+      for (const [index, told] of refused.entries()) {
+        const right = typeof told === 'object' && [429, 503].includes(told.status) && told.headers.get('retry-after');
+        if (!right) round.fail(`${index}: ${typeof told === 'object' ? JSON.stringify(told.body) : told}`);
+      }
+      const done = await Promise.all(commands.map((command) => answered(operator, command)));
+      const missions = new Set(done.map(({ body }) => body['mission_id']));
+      if (done.some(({ status }) => status !== 201) || missions.size !== round.n)
+        round.fail(`${missions.size} missions of ${round.n}`);
+      const found = await eventsOf(log, tag);
+      for (const { name, events } of found.values())
+        if (events['MissionCreated'] !== 1) round.fail(`${name}: ${JSON.stringify(events)}`);
+      if (found.size !== round.n) round.fail(`${round.n} missions were answered, ${found.size} are in the log`);
+      round.figure('slowest_refusal_seconds', Number(seconds.toFixed(1)));
     } finally {
       await endOf(log);
     }
