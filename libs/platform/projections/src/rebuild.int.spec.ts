@@ -280,7 +280,7 @@ describe('a rebuild', () => {
     expect(await started?.ended).toMatchObject({ status: 'failed', swapped: false });
     expect(await rebuilt(derivation)).toMatchObject({ status: 'equal', swapped: true });
     expect(await leftovers(derivation)).toEqual([]);
-  }, 30_000);
+  }, 15_000);
 
   it('puts a halted projection to work again', async () => {
     await derivation.close();
