@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe } from '@jest/globals';
 import { headers as newHeaders } from '@nats-io/nats-core';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { EventStream, incarnationOf, newId, streamName, type Checkpoint } from '@nexusmon/event-log';
+import { EventStream, incarnationOf, newId, streamName, type Checkpoint, type LogMessage } from '@nexusmon/event-log';
 import { RequestMux } from '@nexusmon/messaging';
 import { add, createStream, fill, NatsServer, openLog, tally } from '../../libs/platform/event-log/src/log.fixture.js';
 import { drill, type Round } from '../support/drill.js';
@@ -150,6 +150,20 @@ const asAdmin = async <Value>(
   }
 };
 
+/** A busy machine answers late. */
+const TRIES_MAX = 10;
+const patiently = async <Value>(ask: () => Promise<Value>): Promise<Value> => {
+  for (let tries = 1; ; tries += 1)
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries >= TRIES_MAX) throw error;
+    }
+};
+
+const textOf = ({ subject, headers, data }: LogMessage): string =>
+  JSON.stringify([subject, [...(headers ?? [])], Buffer.from(data).toString('base64')]);
+
 const lastOf = (server: NatsServer): Promise<number | undefined> =>
   asAdmin(server, async (connection) => {
     const manager = await jetstreamManager(connection);
@@ -164,18 +178,13 @@ const readAll = (server: NatsServer): Promise<Stored | undefined> =>
     for await (const name of manager.streams.names()) {
       if (name !== NAME) continue;
       const stream = new EventStream(new RequestMux(connection, '_INBOX_spec'), 0, NAME);
-      const { created, state } = await stream.info();
-      const messages = Array.from({ length: state.last_seq }, async (_, index) => {
-        const message = await stream.at(index + 1);
-        return message
-          ? JSON.stringify([
-              message.subject,
-              [...(message.headers ?? [])],
-              Buffer.from(message.data).toString('base64'),
-            ])
-          : 'missing';
-      });
-      return { created, last: state.last_seq, messages: await Promise.all(messages) };
+      const { created, state } = await patiently(() => stream.info());
+      const messages: string[] = [];
+      for (let sequence = 1; sequence <= state.last_seq; sequence += 1) {
+        const message = await patiently(() => stream.at(sequence));
+        messages.push(message ? textOf(message) : 'missing');
+      }
+      return { created, last: state.last_seq, messages };
     }
     return undefined;
   });
@@ -385,6 +394,7 @@ describe('a log that is damaged', () => {
     } finally {
       for (const [name, count] of Object.entries(counts)) figure(name, count);
       await judge.close();
+      await server.kill();
     }
   });
 });
