@@ -84,7 +84,11 @@ export class NatsServer {
     const child = spawn('nats-server', ['-c', join(this.folder, 'nats.conf')], { stdio: 'ignore' });
     children.add(child.once('exit', () => children.delete(child)));
     this.child = child;
-    while (!(await isOpen(this.port)) || !(await isOpen(this.monitor_port))) await pause(5);
+    while (!(await isOpen(this.port)) || !(await isOpen(this.monitor_port))) {
+      // Somebody else may have taken its port in between: it is not waited for without end.
+      if (child.exitCode !== null) throw new Error(`nats-server on ${this.url} ended with ${child.exitCode}`);
+      await pause(5);
+    }
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
