@@ -197,6 +197,12 @@ describe('a mission, whatever arrives in whatever order,', () => {
       expect(event.time < permit.claims.expires_at).toBe(true);
     }));
 
+  it('holds nothing ready that could not start now (M3)', () =>
+    everyEvent((_, _event, after) => {
+      if (!exists(after) || !['queued', 'running', 'verifying'].includes(after.status))
+        expect(readyTasks(after)).toEqual([]);
+    }));
+
   it('starts nothing at A or S, and nothing behind a gate, without the grant for it (M4)', () =>
     fc.assert(
       fc.property(anyHistory, (events) => {

@@ -103,7 +103,7 @@ const isReady = (task: TaskState, completed: ReadonlySet<string>) =>
 
 /** Tasks that could be claimed now, in the order of the plan. */
 export const readyTasks = (state: Mission): readonly TaskState[] => {
-  if (!isActive(state) || !state.tasks.some(({ progress }) => progress.status === 'waiting')) return [];
+  if (!isActive(state)) return [];
   const completed = completedIds(state);
   return state.tasks.filter((task) => isReady(task, completed));
 };

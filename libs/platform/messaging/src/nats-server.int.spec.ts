@@ -124,10 +124,10 @@ describe('a request within the process (N5)', () => {
   it('is refused to a context that may not ask that, as nats-server would', async () => {
     let asked = 0;
     const server = await listen(async () => done((asked += 1)));
-    for (const asker of ['governance', 'evolution', 'vault', 'nobody', 'toString'])
+    for (const asker of ['governance', 'evolution', 'vault', 'worker', 'nobody', 'toString'])
       await expect(hereTo(server, asker).request('qry.vault.spec', {})).rejects.toThrow(RequestNotPermitted);
     expect(asked).toBe(0);
-    expect(await hereTo(server, 'worker').request('qry.vault.spec', {})).toMatchObject({ body: 1 });
+    expect(await hereTo(server, 'mission').request('qry.vault.spec', {})).toMatchObject({ body: 1 });
   });
 
   it('is checked as one from elsewhere is', async () => {

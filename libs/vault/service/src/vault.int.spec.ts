@@ -121,8 +121,8 @@ beforeAll(async () => {
   key_id = await operatorKey();
   await migrate(adminUrl(), 'vault', 'vault', vaultMigrations);
   vault = await startVault();
-  connection = await connectAs('worker');
-  client = new MessageClient(new RequestMux(connection, inboxPrefixOf('worker')));
+  connection = await connectAs('gateway');
+  client = new MessageClient(new RequestMux(connection, inboxPrefixOf('gateway')));
 });
 
 const beginUpload = async (sha256: string, size: number) =>
@@ -466,8 +466,13 @@ describe('the vault', () => {
     });
   });
 
-  it('gives no inbox or subject to a runner that is not its own', () =>
-    expect(client.request('cmd.governance.grant', {})).rejects.toThrow('may not publish'));
+  it('gives a runner nothing that is not its own', async () => {
+    const worker = await connectAs('worker');
+    const runner = new MessageClient(new RequestMux(worker, inboxPrefixOf('worker')));
+    for (const subject of ['cmd.governance.grant', VAULT_SUBJECTS.delete, VAULT_SUBJECTS.list])
+      await expect(runner.request(subject, {})).rejects.toThrow('may not publish');
+    await worker.close();
+  });
 });
 
 const deletion = (artifact_id: string, reason = 'it names a customer', who: object = {}) =>
