@@ -23,7 +23,7 @@ export const startMinio = async (options: MinioOptions): Promise<Component> => {
     env: {
       // Garbage may be this share of what it holds; 130 MiB that it reserves and never touches are counted in. It sets
       // a limit by itself.
-      GOGC: '10',
+      GOGC: '20',
       HOME: data_dir,
       MINIO_ROOT_USER: access_key,
       MINIO_ROOT_PASSWORD: secret_key,
